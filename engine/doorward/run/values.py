@@ -1,0 +1,178 @@
+"""Rego values in Python's own types.
+
+| Rego    | Python                                                                    |
+| ------- | ------------------------------------------------------------------------- |
+| null    | `None`                                                                    |
+| boolean | `bool`                                                                    |
+| number  | `int`, `float`, or `Decimal` where a float would lose digits              |
+| string  | `str`                                                                     |
+| array   | `list` or `tuple`                                                         |
+| object  | `dict` whose keys are *key forms*                                         |
+| set     | `set` or `frozenset` of *key forms*                                       |
+
+JSON as the parser gives it is already a Rego value. No value is changed once made.
+
+A **key form** stands for a value where Python needs a hash: a string, a number or null stands for itself; a boolean (which
+Python would take for 0 or 1) and a composite are wrapped in a `Key`. `key` wraps, `unkey` unwraps, and both are the
+identity on what policies use nearly always: strings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import Any, Final, TypeAlias
+
+__all__ = ["UNDEFINED", "Key", "Undefined", "Value", "compare", "equal", "key", "ordered", "type_name", "unkey"]
+
+Value: TypeAlias = Any
+"""None | bool | int | float | Decimal | str | list | tuple | dict | set | frozenset; see the table above."""
+
+
+class Undefined:
+    """The type of `UNDEFINED`, the absence of a value. Never inside another value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+    def __bool__(self) -> bool:
+        raise TypeError("undefined has no truth value: compare with `is UNDEFINED`")
+
+
+UNDEFINED: Final = Undefined()
+
+_SELF_KEYED: Final = frozenset({str, int, float, Decimal, type(None)})
+
+
+class Key:
+    """A boolean or composite value as a member of a set or a key of an object: hashable, equal as Rego has it."""
+
+    __slots__ = ("_hash", "value")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self._hash = _hash(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Key and self._hash == other._hash and equal(self.value, other.value)
+
+    def __repr__(self) -> str:
+        return f"Key({self.value!r})"
+
+
+def _hash(value: Value) -> int:
+    kind = type(value)
+    if kind is bool:
+        return hash((bool, value))
+    if kind in _SELF_KEYED:
+        return hash(value)
+    if kind is list or kind is tuple:
+        return hash((list, tuple([_hash(item) for item in value])))
+    if kind is dict:
+        return hash((dict, frozenset((hash(k), _hash(v)) for k, v in value.items())))
+    return hash((set, frozenset(value)))
+
+
+def key(value: Value) -> Any:
+    """The key form of a value."""
+    return value if type(value) in _SELF_KEYED else Key(value)
+
+
+def unkey(form: Any) -> Value:
+    """The value that a key form stands for."""
+    return form.value if type(form) is Key else form
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Rego equality: `true` is not `1`, `1` is `1.0`, composites by their members."""
+    if left is right:
+        return True
+    a, b = type(left), type(right)
+    if a is bool or b is bool:
+        return False  # two equal booleans are one object
+    if a is str or b is str:
+        return bool(left == right)
+    if a in (list, tuple):
+        return b in (list, tuple) and len(left) == len(right) and all(map(equal, left, right))
+    if a is dict:
+        if b is not dict or len(left) != len(right):
+            return False
+        return all(k in right and equal(v, right[k]) for k, v in left.items())
+    if a in (set, frozenset):
+        return b in (set, frozenset) and bool(left == right)
+    return bool(left == right)
+
+
+def _rank(value: Value) -> int:
+    if value is None:
+        return 0
+    kind = type(value)
+    if kind is bool:
+        return 1
+    if kind is int or kind is float or kind is Decimal:
+        return 2
+    if kind is str:
+        return 3
+    if kind is list or kind is tuple:
+        return 4
+    if kind is dict:
+        return 5
+    return 6
+
+
+def compare(left: Value, right: Value) -> int:
+    """Rego's total order: null < booleans < numbers < strings < arrays < objects < sets; -1, 0 or 1."""
+    a, b = _rank(left), _rank(right)
+    if a != b:
+        return -1 if a < b else 1
+    if a == 0:
+        return 0
+    if a <= 3:
+        return (left > right) - (left < right)
+    if a == 4:
+        return _compare_sequences(left, right)
+    if a == 5:
+        left_keys, right_keys = ordered(map(unkey, left)), ordered(map(unkey, right))
+        for x, y in zip(left_keys, right_keys, strict=False):
+            if order := compare(x, y) or compare(left[key(x)], right[key(y)]):
+                return order
+        return (len(left) > len(right)) - (len(left) < len(right))
+    return _compare_sequences(ordered(map(unkey, left)), ordered(map(unkey, right)))
+
+
+def _compare_sequences(left: Iterable[Value], right: Iterable[Value]) -> int:
+    left, right = list(left), list(right)
+    for x, y in zip(left, right, strict=False):
+        if order := compare(x, y):
+            return order
+    return (len(left) > len(right)) - (len(left) < len(right))
+
+
+_by_order = cmp_to_key(compare)
+
+
+def ordered(values: Iterable[Value]) -> list[Value]:
+    """The values in Rego's total order."""
+    items = list(values)
+    kinds = set(map(type, items))
+    if kinds == {str} or (kinds <= {int, float} and not any(map(_is_nan, items))):
+        items.sort()
+    else:
+        items.sort(key=_by_order)
+    return items
+
+
+def _is_nan(value: float) -> bool:
+    return type(value) is float and math.isnan(value)
+
+
+def type_name(value: Value) -> str:
+    """Rego's name of the type: null, boolean, number, string, array, object or set."""
+    return ("null", "boolean", "number", "string", "array", "object", "set")[_rank(value)]
