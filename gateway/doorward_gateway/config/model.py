@@ -1,0 +1,243 @@
+"""What a gateway's configuration holds. The whole of it, as an example:
+
+    node: gateway-1                            # how this node is named in records; the host's name if absent
+
+    postgres:
+      listen: 127.0.0.1:6432
+      tls: {certificate: server.crt, key: server.key}
+      allow_plaintext: false                   # true only for a loopback address
+
+    engine:
+      target: 127.0.0.1:8181
+      timeout: 2s                              # a decision that takes longer is a refusal
+      tls: {ca: ca.crt, certificate: client.crt, key: client.key}      # absent: plaintext
+      token_file: engine.token                 # bearer token, where the engine asks for one
+
+    control: {listen: 127.0.0.1:6480}
+    state: {directory: state}                  # credentials and approvals
+    recording: {directory: record, durable: true, segment_size: 64MiB, rows: 1000, value_size: 4KiB}
+    credentials: {max_ttl: 8h}
+    approvals: {max_wait: 1h}
+    limits: {sessions: 1000, message_size: 64MiB, statement_size: 1MiB, startup_timeout: 10s}
+
+    identities:                                # for trying things out only
+      - {id: ada@acme.example, kind: human, groups: [analysts], token_file: ada.token}
+
+    resources:
+      warehouse:
+        kind: postgres
+        environment: prod
+        labels: {team: data}
+        upstream:
+          host: 127.0.0.1
+          port: 5432
+          database: app
+          user: app
+          password_file: app.password
+          tls: require                         # disable | prefer | require | verify
+          ca: server-ca.crt                    # for verify
+          roles:
+            readonly: {user: app_ro, password_env: APP_RO_PASSWORD}
+
+Files are relative to the configuration file. A secret is never written in it: `…_file` names a file that
+holds the secret, `…_env` an environment variable.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from doorward_gateway.config.units import Address, Bytes, HostPort, Milliseconds
+from doorward_gateway.identity import PrincipalKind
+
+__all__ = [
+    "ApprovalConfig",
+    "ClientTls",
+    "Config",
+    "ControlConfig",
+    "CredentialConfig",
+    "EngineConfig",
+    "IdentityConfig",
+    "Limits",
+    "PostgresListener",
+    "PostgresUpstream",
+    "RecordingConfig",
+    "Resource",
+    "ServerTls",
+    "StateConfig",
+    "UpstreamAccount",
+]
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+_Text = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+class ServerTls(_Section):
+    """The certificate (chain) and key a listener shows, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+class PostgresListener(_Section):
+    """Where PostgreSQL clients connect."""
+
+    listen: Address = HostPort("127.0.0.1", 6432)
+    tls: ServerTls | None = None
+    allow_plaintext: bool = False
+
+    @model_validator(mode="after")
+    def _plaintext_stays_home(self) -> PostgresListener:
+        if self.allow_plaintext and not self.listen.loopback:
+            raise ValueError(
+                "`allow_plaintext` needs a loopback address: a credential would travel in the clear"
+            )
+        if self.tls is None and not self.allow_plaintext:
+            raise ValueError("needs `tls`, or `allow_plaintext: true` on a loopback address")
+        return self
+
+
+class ClientTls(_Section):
+    """PEM files: whom to trust (`ca`; absent: the system's) and the client certificate to show."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> ClientTls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("`certificate` and `key` go together")
+        return self
+
+
+class EngineConfig(_Section):
+    """The engine to ask, and how long to wait for its answer."""
+
+    target: _Text
+    timeout: Milliseconds = 2_000
+    tls: ClientTls | None = None
+    token: SecretStr | None = Field(default=None, exclude=True)
+
+
+class ControlConfig(_Section):
+    """Where the control API listens: loopback only, it speaks plain HTTP."""
+
+    listen: Address = HostPort("127.0.0.1", 6480)
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, value: HostPort) -> HostPort:
+        if not value.loopback:
+            raise ValueError("the control API listens on a loopback address only")
+        return value
+
+
+class StateConfig(_Section):
+    """Where credentials and approvals are kept; nodes on one machine may share it."""
+
+    directory: Path
+
+
+class RecordingConfig(_Section):
+    """Where the record is written, whether it is forced to the disk, and how much of an answer it keeps.
+
+    `rows` and `value_size` bound what is kept of one answer: rows, and bytes of one value.
+    """
+
+    directory: Path
+    durable: bool = True
+    segment_size: Bytes = Field(default=64 << 20, ge=4096)
+    rows: int = Field(default=1000, ge=0, le=100_000)
+    value_size: Bytes = Field(default=4096, ge=16, le=1 << 20)
+
+
+class CredentialConfig(_Section):
+    """The longest life of a gateway credential, whatever a policy says."""
+
+    max_ttl: Milliseconds = Field(default=8 * 3_600_000, ge=1_000)
+
+
+class ApprovalConfig(_Section):
+    """The longest an operation waits for consent, whatever a policy says."""
+
+    max_wait: Milliseconds = Field(default=3_600_000, ge=1_000)
+
+
+class Limits(_Section):
+    """What one node takes at most."""
+
+    sessions: int = Field(default=1000, ge=1)
+    message_size: Bytes = Field(default=64 << 20, ge=4096)
+    statement_size: Bytes = Field(default=1 << 20, ge=1024)
+    startup_timeout: Milliseconds = Field(default=10_000, ge=100)
+
+
+class IdentityConfig(_Section):
+    """A static identity, for trying things out only."""
+
+    id: _Text
+    kind: PrincipalKind
+    groups: tuple[_Text, ...] = ()
+    token: SecretStr = Field(exclude=True)
+
+
+class UpstreamAccount(_Section):
+    """An account of the backend."""
+
+    user: _Text
+    password: SecretStr | None = Field(default=None, exclude=True)
+
+
+class PostgresUpstream(UpstreamAccount):
+    """The PostgreSQL server behind a resource, its default account and the accounts that stand for roles."""
+
+    host: _Text
+    port: int = Field(default=5432, ge=1, le=65_535)
+    database: _Text
+    tls: Literal["disable", "prefer", "require", "verify"] = "prefer"
+    ca: Path | None = None
+    roles: dict[_Name, UpstreamAccount] = {}
+
+
+class Resource(_Section):
+    """One thing that callers reach through the gateway, under the name it has in policies."""
+
+    kind: Literal["postgres"]
+    environment: str = ""
+    labels: dict[str, str] = {}
+    upstream: PostgresUpstream
+
+
+class Config(_Section):
+    """The whole configuration of one gateway node. Made by `load`; every path in it is absolute."""
+
+    node: _Name = Field(default_factory=lambda: socket.gethostname()[:63])
+    postgres: PostgresListener
+    engine: EngineConfig
+    control: ControlConfig = ControlConfig()
+    state: StateConfig
+    recording: RecordingConfig
+    credentials: CredentialConfig = CredentialConfig()
+    approvals: ApprovalConfig = ApprovalConfig()
+    limits: Limits = Limits()
+    identities: tuple[IdentityConfig, ...] = ()
+    resources: dict[_Name, Resource] = Field(min_length=1)
+
+    @field_validator("identities")
+    @classmethod
+    def _distinct(cls, value: tuple[IdentityConfig, ...]) -> tuple[IdentityConfig, ...]:
+        tokens = [identity.token.get_secret_value() for identity in value]
+        if len(set(tokens)) != len(tokens):
+            raise ValueError("two identities have the same token")
+        return value

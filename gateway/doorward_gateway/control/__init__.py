@@ -1,0 +1,1 @@
+"""The control API of a node: credentials, approvals, live sessions, health."""

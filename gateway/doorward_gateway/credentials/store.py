@@ -1,0 +1,225 @@
+"""Where credentials are kept: their hashes, never the secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from doorward_gateway.attribution import Attribution
+from doorward_gateway.clock import Clock, system_clock
+from doorward_gateway.credentials.grant import Grant, Issued
+from doorward_gateway.errors import CredentialRefusal, CredentialRefused
+from doorward_gateway.state import Database
+
+__all__ = ["SECRET_PREFIX", "CredentialState", "CredentialStore"]
+
+SECRET_PREFIX = "dwc_"  # noqa: S105
+"""What every secret begins with, so that a scanner for leaked secrets can find it."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS credential (
+    id            TEXT PRIMARY KEY,
+    secret_sha256 BLOB NOT NULL UNIQUE,
+    principal_id  TEXT NOT NULL,
+    principal     TEXT NOT NULL,
+    resource      TEXT NOT NULL,
+    attribution   TEXT NOT NULL,
+    role          TEXT NOT NULL,
+    single_use    INTEGER NOT NULL,
+    issued_ns     INTEGER NOT NULL,
+    expires_ns    INTEGER NOT NULL,
+    uses          INTEGER NOT NULL DEFAULT 0,
+    last_used_ns  INTEGER,
+    revoked_ns    INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS credential_by_expiry ON credential (expires_ns);
+"""
+
+_REFUSALS: dict[CredentialRefusal, str] = {
+    "unknown": "the credential is not known",
+    "expired": "the credential has expired",
+    "used": "the credential has been used already, and it was for one use",
+    "revoked": "the credential has been revoked",
+    "wrong resource": "the credential is for another resource",
+    "wrong purpose": "the credential is for another purpose",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """A credential as lists show it."""
+
+    grant: Grant
+    state: Literal["live", "used", "expired", "revoked"]
+    uses: int
+    last_used_ns: int | None
+
+
+class CredentialStore:
+    """Issues, redeems and revokes credentials. Safe across threads and processes that share the file."""
+
+    def __init__(self, database: Database, *, clock: Clock = system_clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, path: Path, *, clock: Clock = system_clock) -> CredentialStore:
+        """The store in the SQLite file `path`, made if absent. Raises `StateUnavailable`."""
+        return cls(await Database.open(path, _SCHEMA), clock=clock)
+
+    async def close(self) -> None:
+        """Closes the file."""
+        await self._database.close()
+
+    async def issue(
+        self,
+        *,
+        principal: Mapping[str, Any],
+        resource: str,
+        attribution: Attribution,
+        ttl_ms: int,
+        single_use: bool,
+        role: str = "",
+    ) -> Issued:
+        """Makes a credential for the identity whose principal document this is, good for `ttl_ms` from now.
+
+        The secret is in the answer and nowhere else. Raises `StateUnavailable`.
+        """
+        if ttl_ms <= 0:
+            raise ValueError("a credential needs a time to live")
+        secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+        now = self._clock()
+        grant = Grant(
+            credential_id="crd_" + secrets.token_hex(8),
+            principal=dict(principal),
+            resource=resource,
+            attribution=attribution,
+            role=role,
+            single_use=single_use,
+            issued_at_ns=now,
+            expires_at_ns=now + ttl_ms * 1_000_000,
+        )
+        row = {
+            "id": grant.credential_id,
+            "digest": _digest(secret),
+            "principal_id": str(principal["id"]),
+            "principal": orjson.dumps(grant.principal).decode(),
+            "resource": resource,
+            "attribution": orjson.dumps(attribution.document()).decode(),
+            "role": role,
+            "single_use": single_use,
+            "issued_ns": now,
+            "expires_ns": grant.expires_at_ns,
+        }
+        await self._change(
+            "INSERT INTO credential (id, secret_sha256, principal_id, principal, resource, attribution, role,"
+            " single_use, issued_ns, expires_ns) VALUES (:id, :digest, :principal_id, :principal, :resource,"
+            " :attribution, :role, :single_use, :issued_ns, :expires_ns)",
+            row,
+        )
+        return Issued(secret, grant)
+
+    async def redeem(self, secret: str, resource: str, *, purpose: str | None = None) -> Grant:
+        """Uses a credential once for `resource`, and for `purpose` where the caller states one.
+
+        Of any number of threads and processes that redeem a single-use credential, one gets the grant. A
+        refusal uses nothing up. Raises `CredentialRefused` and `StateUnavailable`.
+        """
+        digest, now = _digest(secret), self._clock()
+
+        values = {"digest": digest, "resource": resource, "purpose": purpose, "now": now}
+
+        def work(connection: sqlite3.Connection) -> Grant | CredentialRefusal:
+            taken = connection.execute(
+                "UPDATE credential SET uses = uses + 1, last_used_ns = :now"
+                " WHERE secret_sha256 = :digest AND resource = :resource"
+                " AND revoked_ns IS NULL AND expires_ns > :now AND (uses = 0 OR NOT single_use)"
+                " AND (:purpose IS NULL OR attribution ->> '$.purpose' IS :purpose) RETURNING *",
+                values,
+            ).fetchall()
+            if taken:
+                return _grant(taken[0])
+            row = connection.execute("SELECT * FROM credential WHERE secret_sha256 = ?", (digest,)).fetchone()
+            return _refusal(row, resource, now)
+
+        outcome = await self._database.write(work)
+        if isinstance(outcome, Grant):
+            return outcome
+        raise CredentialRefused(outcome, _REFUSALS[outcome])
+
+    async def revoke(self, credential_id: str) -> bool:
+        """Makes a credential useless from now on; `False` if there was nothing left to revoke."""
+        return await self._revoke("id", credential_id) > 0
+
+    async def revoke_principal(self, principal_id: str) -> int:
+        """Revokes every live credential of a principal; returns how many."""
+        return await self._revoke("principal_id", principal_id)
+
+    async def list(self, *, live_only: bool = True) -> list[CredentialState]:
+        """The credentials that are kept, newest first."""
+        now = self._clock()
+        rows = await self._database.read(
+            lambda connection: connection.execute(
+                "SELECT * FROM credential ORDER BY issued_ns DESC, id"
+            ).fetchall()
+        )
+        states = [
+            CredentialState(_grant(row), _state(row, now), row["uses"], row["last_used_ns"]) for row in rows
+        ]
+        return [state for state in states if state.state == "live" or not live_only]
+
+    async def sweep(self, *, keep_ms: int = 86_400_000) -> int:
+        """Deletes what expired more than `keep_ms` ago; until then a refusal can say why. Returns how many."""
+        before = self._clock() - keep_ms * 1_000_000
+        return await self._change("DELETE FROM credential WHERE expires_ns <= :before", {"before": before})
+
+    async def _revoke(self, column: Literal["id", "principal_id"], value: str) -> int:
+        return await self._change(
+            f"UPDATE credential SET revoked_ns = :now WHERE {column} = :value"  # noqa: S608 - a name of ours
+            " AND revoked_ns IS NULL AND expires_ns > :now AND (uses = 0 OR NOT single_use)",
+            {"value": value, "now": self._clock()},
+        )
+
+    async def _change(self, statement: str, values: Mapping[str, Any]) -> int:
+        return await self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _grant(row: sqlite3.Row) -> Grant:
+    return Grant(
+        credential_id=row["id"],
+        principal=orjson.loads(row["principal"]),
+        resource=row["resource"],
+        attribution=Attribution.of(orjson.loads(row["attribution"])),
+        role=row["role"],
+        single_use=bool(row["single_use"]),
+        issued_at_ns=row["issued_ns"],
+        expires_at_ns=row["expires_ns"],
+    )
+
+
+def _state(row: sqlite3.Row, now: int) -> Literal["live", "used", "expired", "revoked"]:
+    if row["revoked_ns"] is not None:
+        return "revoked"
+    if row["single_use"] and row["uses"]:
+        return "used"
+    return "expired" if row["expires_ns"] <= now else "live"
+
+
+def _refusal(row: sqlite3.Row | None, resource: str, now: int) -> CredentialRefusal:
+    if row is None:
+        return "unknown"
+    state = _state(row, now)
+    if state != "live":
+        return state
+    return "wrong resource" if row["resource"] != resource else "wrong purpose"
