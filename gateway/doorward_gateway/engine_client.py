@@ -6,8 +6,8 @@ leave together. Nothing is delayed to make a batch.
     decide ──► waiting ──► writer ──► stream ──► reader ──► the caller's future
                               └── the line breaks: everyone who was asked for gets EngineUnavailable
 
-Only a clean decision is ever returned. A deadline, a dead line, a refusal, an empty or unreadable answer: all of
-them are `EngineUnavailable`, on which a gateway refuses the operation.
+Only a clean decision is ever returned. A deadline, a dead line, a refusal, an empty answer: each is
+`EngineUnavailable`, on which a gateway refuses the operation.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _CHANNEL_OPTIONS: Final = (
 
 
 class EngineUnavailable(Exception):
-    """There is no clean decision, the operation must be refused. `reason` is one sentence for logs and callers."""
+    """There is no clean decision: refuse the operation. `reason` is one sentence for logs and callers."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
