@@ -20,6 +20,6 @@ _SECOND = 1_000_000_000
 
 
 def rfc3339(ns: int) -> str:
-    """`2026-11-20T15:54:41.123456789Z` for nanoseconds since 1970; nine digits, so that text sorts as time."""
+    """`2026-11-20T15:54:41.123456789Z` for nanoseconds since 1970; nine digits: text sorts as time."""
     seconds, fraction = divmod(ns, _SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"

@@ -85,7 +85,7 @@ class SessionRegistry:
         resource: str | None = None,
         run: str | None = None,
     ) -> list[LiveSession]:
-        """Ends the live sessions that match all the criteria given (at least one); returns those told to end."""
+        """Ends the live sessions that match all criteria given (at least one); returns them."""
         wanted = (session_id, principal, credential_id, resource, run)
         if all(value is None for value in wanted):
             raise ValueError("say which sessions to end")

@@ -1,6 +1,6 @@
 """Approvals: an operation waits until a person with the right group consents to exactly that operation.
 
-    approval = await store.open(operation, requirement)
+    approval = await store.ask(operation, requirement)
     approval = await store.wait(approval.id)              # approved | refused | expired | cancelled
     await store.use(approval.id, operation_hash=…, statement_id=…)
 

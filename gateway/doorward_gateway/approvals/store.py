@@ -15,7 +15,7 @@ class ApprovalStore:
     """Opens approvals, wakes who waits, lets others decide. Safe across processes that share the file."""
 
     @classmethod
-    async def open_file(cls, path: Path, *, node: str, clock: Clock = system_clock) -> ApprovalStore:
+    async def open(cls, path: Path, *, node: str, clock: Clock = system_clock) -> ApprovalStore:
         """The store in the SQLite file `path`, made if absent. Raises `StateUnavailable`."""
         raise NotImplementedError
 
@@ -23,7 +23,7 @@ class ApprovalStore:
         """Closes the file; who still waits gets `StateUnavailable`."""
         raise NotImplementedError
 
-    async def open(self, operation: Operation, requirement: Requirement) -> Approval:
+    async def ask(self, operation: Operation, requirement: Requirement) -> Approval:
         """Asks for consent. The wait is counted from now."""
         raise NotImplementedError
 
@@ -57,7 +57,7 @@ class ApprovalStore:
         """Raises `ApprovalRefused` with reason `unknown`."""
         raise NotImplementedError
 
-    async def list(self, *, pending_only: bool = True) -> list[Approval]:
+    async def entries(self, *, pending_only: bool = True) -> list[Approval]:
         """The approvals that are kept, oldest first."""
         raise NotImplementedError
 

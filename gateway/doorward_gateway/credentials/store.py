@@ -162,7 +162,7 @@ class CredentialStore:
         """Revokes every live credential of a principal; returns how many."""
         return await self._revoke("principal_id", principal_id)
 
-    async def list(self, *, live_only: bool = True) -> list[CredentialState]:
+    async def entries(self, *, live_only: bool = True) -> list[CredentialState]:
         """The credentials that are kept, newest first."""
         now = self._clock()
         rows = await self._database.read(
@@ -176,7 +176,7 @@ class CredentialStore:
         return [state for state in states if state.state == "live" or not live_only]
 
     async def sweep(self, *, keep_ms: int = 86_400_000) -> int:
-        """Deletes what expired more than `keep_ms` ago; until then a refusal can say why. Returns how many."""
+        """Deletes what expired more than `keep_ms` ago; until then a refusal says why. Returns how many."""
         before = self._clock() - keep_ms * 1_000_000
         return await self._change("DELETE FROM credential WHERE expires_ns <= :before", {"before": before})
 
