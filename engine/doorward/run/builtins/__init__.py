@@ -1,0 +1,24 @@
+"""Rego's built-in functions on the values of `doorward.run.values`.
+
+`BUILTINS` maps each name to its function; the signatures are data, in `doorward_dsl/builtins.json`. A family
+is a file with an explicit table; nothing is registered by being imported.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import aggregates, composites, numbers, operators, strings, types
+from .builtin import NETWORK, Builtin, BuiltinCall, Table
+
+__all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
+
+BUILTINS: Final[Table] = {
+    **operators.BUILTINS,
+    **aggregates.BUILTINS,
+    **composites.BUILTINS,
+    **numbers.BUILTINS,
+    **strings.BUILTINS,
+    **types.BUILTINS,
+}
+"""Every built-in by its dotted name."""

@@ -1,0 +1,65 @@
+"""What a built-in function is, and what it may ask of the call it runs in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from doorward.run.values import Value
+
+__all__ = ["NETWORK", "Builtin", "BuiltinCall", "Table", "contextual", "pure"]
+
+NETWORK: Final = "network"
+"""The capability that `http.send` and `net.lookup_ip_addr` need; off unless granted."""
+
+
+class BuiltinCall(Protocol):
+    """The call a built-in runs in. One per query, never shared between threads."""
+
+    @property
+    def now_ns(self) -> int:
+        """The instant of the query in nanoseconds since 1970; fixed for the query."""
+
+    @property
+    def cache(self) -> MutableMapping[Any, Any]:
+        """What built-ins must remember for the length of the query, keyed by tuples that start with their
+        name.
+        """
+
+    @property
+    def capabilities(self) -> Container[str]:
+        """The capabilities granted to the policy, such as `NETWORK`."""
+
+    def random(self) -> random.Random:
+        """The query's source of randomness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A built-in function.
+
+    `call` takes the arguments (all defined), after the `BuiltinCall` where `needs_call`, and returns a value
+    or `UNDEFINED`; it raises `BuiltinError` or `TypeMismatchError`. A `relation` returns an iterable of
+    values instead, each of which is an answer.
+    """
+
+    name: str
+    call: Callable[..., Value]
+    needs_call: bool = False
+    relation: bool = False
+
+
+Table = Mapping[str, Builtin]
+"""The built-ins of a family by name."""
+
+
+def pure(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
+    """A table of built-ins that depend on nothing but their arguments."""
+    return {name: Builtin(name, function) for name, function in functions.items()}
+
+
+def contextual(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
+    """A table of built-ins that take the call as their first argument."""
+    return {name: Builtin(name, function, needs_call=True) for name, function in functions.items()}

@@ -1,0 +1,202 @@
+"""Arrays, sets and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from doorward.run.errors import TypeMismatchError
+from doorward.run.values import Value, equal, key
+
+from .builtin import pure
+from .operands import (
+    ARRAYS,
+    NUMBERS,
+    SETS,
+    array,
+    exact_integer,
+    integer,
+    mapping,
+    members,
+    set_of,
+    wrong_element,
+    wrong_type,
+)
+
+__all__ = ["BUILTINS", "child"]
+
+
+def child(value: Value, step: Value) -> Value | None:
+    """The part of a collection at a step as a list of one, None where there is none."""
+    kind = type(value)
+    if kind is dict:
+        form = key(step)
+        return [value[form]] if form in value else None
+    if kind in ARRAYS:
+        index = exact_integer(step) if type(step) in NUMBERS else None
+        return [value[index]] if index is not None and 0 <= index < len(value) else None
+    if kind in SETS:
+        return [step] if key(step) in value else None
+    return None
+
+
+def concat(left: Value, right: Value) -> Value:
+    return [*array("array.concat", 1, left), *array("array.concat", 2, right)]
+
+
+def flatten(value: Value) -> Value:
+    flat: list[Value] = []
+    for item in array("array.flatten", 1, value):
+        if type(item) in ARRAYS:
+            flat.extend(item)
+        else:
+            flat.append(item)
+    return flat
+
+
+def part(value: Value, start: Value, stop: Value) -> Value:
+    values = array("array.slice", 1, value)
+    first, last = integer("array.slice", 2, start), integer("array.slice", 3, stop)
+    last = min(max(last, 0), len(values))
+    return values[min(max(first, 0), last) : last]
+
+
+def backwards(value: Value) -> Value:
+    return array("array.reverse", 1, value)[::-1]
+
+
+def difference(left: Value, right: Value) -> Value:
+    return set_of("set_diff", 1, left) - set_of("set_diff", 2, right)
+
+
+def intersection(sets: Value) -> Value:
+    found = [set_of("intersection", 1, item) for item in members(set_of("intersection", 1, sets))]
+    return frozenset.intersection(*map(frozenset, found)) if found else frozenset()
+
+
+def union(sets: Value) -> Value:
+    found = [set_of("union", 1, item) for item in members(set_of("union", 1, sets))]
+    return frozenset().union(*found)
+
+
+def keys_of(value: Value) -> Value:
+    return frozenset(mapping("object.keys", 1, value))
+
+
+def get(value: Value, path: Value, default: Value) -> Value:
+    mapping("object.get", 1, value)
+    here = value
+    for step in path if type(path) in ARRAYS else (path,):
+        found = child(here, step)
+        if found is None:
+            return default
+        here = found[0]
+    return here
+
+
+def _key_forms(name: str, keys: Value) -> AbstractSet[Any]:
+    if type(keys) in ARRAYS:
+        return set(map(key, keys))
+    if type(keys) in SETS:
+        return keys  # type: ignore[no-any-return]
+    if type(keys) is dict:
+        return keys.keys()
+    raise wrong_type(name, 2, keys, "object", "set", "array")
+
+
+def keep(value: Value, keys: Value) -> Value:
+    source, forms = mapping("object.filter", 1, value), _key_forms("object.filter", keys)
+    return {form: item for form, item in source.items() if form in forms}
+
+
+def remove(value: Value, keys: Value) -> Value:
+    source, forms = mapping("object.remove", 1, value), _key_forms("object.remove", keys)
+    return {form: item for form, item in source.items() if form not in forms}
+
+
+def _merged(left: dict[Any, Value], right: dict[Any, Value]) -> dict[Any, Value]:
+    merged = dict(left)
+    for form, item in right.items():
+        old = merged.get(form)
+        merged[form] = _merged(old, item) if type(old) is dict and type(item) is dict else item
+    return merged
+
+
+def merge(left: Value, right: Value) -> Value:
+    return _merged(mapping("object.union", 1, left), mapping("object.union", 2, right))
+
+
+def merge_all(objects: Value) -> Value:
+    merged: dict[Any, Value] = {}
+    for item in array("object.union_n", 1, objects):
+        if type(item) is not dict:
+            raise wrong_element("object.union_n", 1, objects, item, "object")
+        merged = _merged(merged, item)
+    return merged
+
+
+def subset(whole: Value, inner: Value) -> bool:
+    if type(whole) in ARRAYS and type(inner) in SETS:
+        # like OPA: items are counted, repeated ones too, and an empty array contains no set, not even the
+        # empty one
+        return bool(whole) and sum(key(item) in inner for item in whole) >= len(inner)
+    contained = _SUBSETS.get((_kind(whole), _kind(inner)))
+    if contained is None:
+        raise TypeMismatchError(
+            "object.subset: both arguments object.subset must be of the same type or array and set"
+        )
+    return contained(whole, inner)
+
+
+def _kind(value: Value) -> str:
+    kind = type(value)
+    return "object" if kind is dict else "array" if kind in ARRAYS else "set" if kind in SETS else ""
+
+
+def _within_object(whole: dict[Any, Value], inner: dict[Any, Value]) -> bool:
+    for form, item in inner.items():
+        if form not in whole:
+            return False
+        if not equal(whole[form], item):
+            contained = _SUBSETS.get((_kind(whole[form]), _kind(item)))
+            if contained is None or not contained(whole[form], item):
+                return False
+    return True
+
+
+def _within_set(whole: AbstractSet[Any], inner: AbstractSet[Any]) -> bool:
+    return inner <= whole
+
+
+def _within_array(whole: Sequence[Value], inner: Sequence[Value]) -> bool:
+    """Whether the items of `inner` stand in `whole` one after the other."""
+    size = len(inner)
+    return any(all(map(equal, whole[start : start + size], inner)) for start in range(len(whole) - size + 1))
+
+
+_SUBSETS: Final[dict[tuple[str, str], Callable[[Any, Any], bool]]] = {
+    ("object", "object"): _within_object,
+    ("set", "set"): _within_set,
+    ("array", "array"): _within_array,
+}
+
+
+BUILTINS: Final = pure(
+    {
+        "array.concat": concat,
+        "array.flatten": flatten,
+        "array.slice": part,
+        "array.reverse": backwards,
+        "set_diff": difference,
+        "intersection": intersection,
+        "union": union,
+        "object.keys": keys_of,
+        "object.get": get,
+        "object.filter": keep,
+        "object.remove": remove,
+        "object.union": merge,
+        "object.union_n": merge_all,
+        "object.subset": subset,
+    }
+)

@@ -1,0 +1,258 @@
+"""Strings: search, cut, trim, replace, join."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from doorward.run.errors import BuiltinError
+from doorward.run.values import Value
+
+from .builtin import pure
+from .operands import (
+    ARRAYS,
+    SETS,
+    bounded,
+    integer,
+    items,
+    mapping,
+    members,
+    operand_error,
+    string,
+    strings,
+    wrong_element,
+    wrong_type,
+)
+
+__all__ = ["BUILTINS"]
+
+# what Go takes for white space
+_SPACE: Final = "".join(
+    map(
+        chr,
+        (
+            *range(9, 14),
+            32,
+            0x85,
+            0xA0,
+            0x1680,
+            *range(0x2000, 0x200B),
+            0x2028,
+            0x2029,
+            0x202F,
+            0x205F,
+            0x3000,
+        ),
+    )
+)
+
+
+def contains(text: Value, part: Value) -> bool:
+    return string("contains", 2, part) in string("contains", 1, text)
+
+
+def startswith(text: Value, prefix: Value) -> bool:
+    return string("startswith", 1, text).startswith(string("startswith", 2, prefix))
+
+
+def endswith(text: Value, suffix: Value) -> bool:
+    return string("endswith", 1, text).endswith(string("endswith", 2, suffix))
+
+
+def lower(text: Value) -> Value:
+    return _each_alone(string("lower", 1, text), str.lower)
+
+
+def upper(text: Value) -> Value:
+    return _each_alone(string("upper", 1, text), str.upper)
+
+
+def _each_alone(text: str, convert: Callable[[str], str]) -> str:
+    """The case of each character by itself, as Go has it: `ß` has no capital of one character and stays."""
+    if text.isascii():
+        return convert(text)
+    converted = (convert(char) for char in text)
+    return "".join(
+        [
+            new if len(new) == 1 else _SPECIAL_CASE.get(old, old)
+            for old, new in zip(text, converted, strict=True)
+        ]
+    )
+
+
+_SPECIAL_CASE: Final = {"İ": "i"}
+
+
+def indexof(text: Value, part: Value) -> Value:
+    base, search = string("indexof", 1, text), string("indexof", 2, part)
+    if not search:
+        raise BuiltinError("indexof: empty search character")
+    return base.find(search)
+
+
+def indexof_n(text: Value, part: Value) -> Value:
+    base, search = string("indexof_n", 1, text), string("indexof_n", 2, part)
+    if not search:
+        raise BuiltinError("indexof_n: empty search character")
+    found = []
+    place = base.find(search)
+    while place >= 0:
+        found.append(place)
+        place = base.find(search, place + 1)
+    return found
+
+
+def substring(text: Value, offset: Value, length: Value) -> Value:
+    base = string("substring", 1, text)
+    start, size = integer("substring", 2, offset), integer("substring", 3, length)
+    if start < 0:
+        raise BuiltinError("substring: negative offset")
+    return base[start:] if size < 0 else base[start : start + size]
+
+
+def occurrences(text: Value, part: Value) -> Value:
+    return string("strings.count", 1, text).count(string("strings.count", 2, part))
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    return text.split(delimiter) if delimiter else list(text)
+
+
+def split(text: Value, delimiter: Value) -> Value:
+    base, cut = string("split", 1, text), string("split", 2, delimiter)
+    return _split(base, cut)
+
+
+def split_n(text: Value, delimiter: Value, limit: Value) -> Value:
+    name = "strings.split_n"
+    base, cut, wanted = string(name, 1, text), string(name, 2, delimiter), integer(name, 3, limit)
+    parts = _split(base, cut)
+    return parts[:wanted] if wanted >= 0 else parts[max(len(parts) + wanted, 0) :]
+
+
+def concat(delimiter: Value, parts: Value) -> Value:
+    join = string("concat", 1, delimiter)
+    if type(parts) in SETS:
+        texts = members(parts)
+    elif type(parts) in ARRAYS:
+        texts = parts
+    else:
+        raise wrong_type("concat", 2, parts, "set", "array")
+    size = 0
+    for text in texts:
+        if type(text) is not str:
+            raise wrong_element("concat", 2, parts, text, "string")
+        size += len(text) + len(join)
+    bounded("concat", size)
+    return join.join(texts)
+
+
+def replace(text: Value, old: Value, new: Value) -> Value:
+    base, search, put = string("replace", 1, text), string("replace", 2, old), string("replace", 3, new)
+    if len(put) > len(search):
+        bounded("replace", len(base) + base.count(search) * (len(put) - len(search)))
+    return base.replace(search, put)
+
+
+def replace_n(pairs: Value, text: Value) -> Value:
+    name = "strings.replace_n"
+    patterns, base = mapping(name, 1, pairs), string(name, 2, text)
+    table: dict[str, str] = {}
+    for old, new in items(patterns):
+        if type(old) is not str:
+            raise operand_error(name, 1, "non-string key found in pattern object")
+        if type(new) is not str:
+            raise operand_error(name, 1, "non-string value found in pattern object")
+        table[old] = new
+    if not table:
+        return base
+    # the first key, in order, that matches at a place wins: so `ab` never gets a chance beside `a`
+    pattern = re.compile("|".join(re.escape(old) for old in table))
+    size = len(base)
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal size
+        new = table[match.group()]
+        size += len(new)
+        bounded(name, size)
+        return new
+
+    return pattern.sub(put, base)
+
+
+def trim(text: Value, cutset: Value) -> Value:
+    base, cut = string("trim", 1, text), string("trim", 2, cutset)
+    return base.strip(cut) if cut else base
+
+
+def trim_left(text: Value, cutset: Value) -> Value:
+    base, cut = string("trim_left", 1, text), string("trim_left", 2, cutset)
+    return base.lstrip(cut) if cut else base
+
+
+def trim_right(text: Value, cutset: Value) -> Value:
+    base, cut = string("trim_right", 1, text), string("trim_right", 2, cutset)
+    return base.rstrip(cut) if cut else base
+
+
+def trim_prefix(text: Value, prefix: Value) -> Value:
+    return string("trim_prefix", 1, text).removeprefix(string("trim_prefix", 2, prefix))
+
+
+def trim_suffix(text: Value, suffix: Value) -> Value:
+    return string("trim_suffix", 1, text).removesuffix(string("trim_suffix", 2, suffix))
+
+
+def trim_space(text: Value) -> Value:
+    return string("trim_space", 1, text).strip(_SPACE)
+
+
+def reverse(text: Value) -> Value:
+    return string("strings.reverse", 1, text)[::-1]
+
+
+def _any_affix(name: str, matches: Callable[[str, tuple[str, ...]], bool]) -> Callable[[Value, Value], Value]:
+    def any_affix(texts: Value, affixes: Value) -> Value:
+        found = _texts(name, 1, texts)
+        wanted = tuple(_texts(name, 2, affixes))
+        return any(matches(text, wanted) for text in found)
+
+    return any_affix
+
+
+def _texts(name: str, position: int, value: Value) -> list[str]:
+    if type(value) is str:
+        return [value]
+    if type(value) not in ARRAYS and type(value) not in SETS:
+        raise wrong_type(name, position, value, "string", "set", "array")
+    return strings(name, position, value)
+
+
+BUILTINS: Final = pure(
+    {
+        "contains": contains,
+        "startswith": startswith,
+        "endswith": endswith,
+        "lower": lower,
+        "upper": upper,
+        "indexof": indexof,
+        "indexof_n": indexof_n,
+        "substring": substring,
+        "split": split,
+        "concat": concat,
+        "replace": replace,
+        "trim": trim,
+        "trim_left": trim_left,
+        "trim_right": trim_right,
+        "trim_prefix": trim_prefix,
+        "trim_suffix": trim_suffix,
+        "trim_space": trim_space,
+        "strings.count": occurrences,
+        "strings.split_n": split_n,
+        "strings.replace_n": replace_n,
+        "strings.reverse": reverse,
+        "strings.any_prefix_match": _any_affix("strings.any_prefix_match", str.startswith),
+        "strings.any_suffix_match": _any_affix("strings.any_suffix_match", str.endswith),
+    }
+)
