@@ -88,7 +88,7 @@ class Mask:
 
 @dataclass(slots=True, order=True, unsafe_hash=True)
 class Approval:
-    """A consent that is needed from a member of any of `groups`, within `within_ms` (0: the gateway's own)."""
+    """A consent needed from a member of any of `groups` within `within_ms` (0: the gateway's own)."""
 
     statement_id: str
     groups: tuple[str, ...]
@@ -112,7 +112,7 @@ class Credential:
 class Decision:
     """The answer to one access request.
 
-    Under `approve` the masks hold as well, once every approval is met. Under `block` there are no obligations.
+    Under `approve` the masks hold too, once every approval is met. Under `block` there are no obligations.
     """
 
     decision_id: str

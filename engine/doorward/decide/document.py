@@ -1,0 +1,206 @@
+"""From the bytes a caller sent to the total document a policy sees.
+
+This runs for every decision, so a well-formed section costs a dictionary merge and one comparison of types; only
+what is not well-formed meets pydantic, which then says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
+from doorward_dsl.diagnostics import DoorwardError
+
+__all__ = ["Clock", "InvalidRequest", "complete", "parse_document"]
+
+_LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
+"""Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
+
+_MAX_DEPTH: Final = 64
+_MAX_MAGNITUDE: Final = 1000
+"""Decimal digits before or behind the point: an exponent must not make arithmetic cost more than its text."""
+
+
+class InvalidRequest(DoorwardError):
+    """The document is not an access request. The message names the field by its path, and what is wrong."""
+
+
+def parse_document(text: bytes) -> Any:
+    """The JSON document in `text`, its numbers exact. Raises InvalidRequest."""
+    try:
+        document = orjson.loads(text)  # the strict parser decides what is JSON, also about its encoding
+        if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
+            _check_depth(document)
+        if _LONG_NUMBER.search(text) is not None:
+            document = json.loads(text, parse_float=_exact)
+    except (ValueError, ArithmeticError) as error:
+        raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
+    return document
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        deeper: list[Any] = []
+        for value in level:
+            if type(value) is dict:
+                deeper.extend(value.values())
+            elif type(value) is list:
+                deeper.extend(value)
+        if not deeper:
+            return
+        level = deeper
+    raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
+
+
+def _exact(text: str) -> float | Decimal:
+    exact = Decimal(text)
+    if exact and abs(exact.adjusted()) > _MAX_MAGNITUDE:
+        raise ValueError(f"the number `{text[:40]}` is too large or too small")
+    number = float(text)
+    return number if Decimal(repr(number)) == exact else exact
+
+
+class Clock:
+    """Makes the `time` section. It remembers the minute, so that the calendar is worked out once in a while only.
+
+    Safe to share between threads: what it remembers is one object, replaced as a whole.
+    """
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        self._latest: tuple[int, str, dict[str, Any]] = (-1, "", {})
+
+    def instant(self, now_ns: int) -> dict[str, Any]:
+        """The `time` section for an instant in nanoseconds since 1970. Raises InvalidRequest."""
+        number, rest = divmod(now_ns, 60_000_000_000)
+        latest = self._latest
+        if latest[0] != number:
+            self._latest = latest = self._minute(number)
+        seconds, fraction = divmod(rest, 1_000_000_000)
+        return {**latest[2], "ns": now_ns, "rfc3339": f"{latest[1]}{seconds:02d}.{fraction:09d}Z"}
+
+    @staticmethod
+    def _minute(number: int) -> tuple[int, str, dict[str, Any]]:
+        try:
+            moment = datetime.fromtimestamp(number * 60, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise InvalidRequest(
+                "the instant of the decision is outside the years that can be written"
+            ) from None
+        calendar = {
+            "ns": 0,
+            "rfc3339": "",
+            "date": f"{moment:%Y-%m-%d}",
+            "weekday": _WEEKDAYS[moment.weekday()],
+            "hour": moment.hour,
+            "minute": moment.minute,
+        }
+        return number, f"{moment:%Y-%m-%dT%H:%M:}", calendar
+
+
+_WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
+
+
+class _Shape:
+    """What a section looks like, worked out of its model once."""
+
+    __slots__ = ("_choices", "_lists", "_model", "_objects", "_types", "defaults")
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        fields = {name: field.annotation for name, field in model.model_fields.items()}
+        self.defaults: dict[str, Any] = model().model_dump()
+        self._model = model
+        self._types = [type(value) for value in self.defaults.values()]
+        self._choices = [(name, get_args(of)) for name, of in fields.items() if get_origin(of) is Literal]
+        self._objects = [name for name, of in fields.items() if of == dict[str, str]]
+        # what holds nulls beside strings is told apart by the slow road
+        self._lists = [name for name, of in fields.items() if of in (list[str], list[str | None])]
+
+    def complete(self, given: Any, where: str) -> dict[str, Any]:
+        """The section, total; the defaults themselves where nothing was given."""
+        if given is None:
+            return self.defaults
+        if type(given) is dict:
+            whole = {**self.defaults, **given}
+            if list(map(type, whole.values())) == self._types and self._holds(whole):
+                return whole
+        return self._explain(given, where)
+
+    def _holds(self, whole: dict[str, Any]) -> bool:
+        for name, allowed in self._choices:
+            if whole[name] not in allowed:
+                return False
+        for name in self._lists:
+            for item in whole[name]:
+                if type(item) is not str:
+                    return False
+        for name in self._objects:
+            for item in whole[name].values():
+                if type(item) is not str:
+                    return False
+        return True
+
+    def _explain(self, given: Any, where: str) -> dict[str, Any]:
+        if type(given) is dict:
+            given = {name: value for name, value in given.items() if value is not None}
+        try:
+            return self._model.model_validate(given).model_dump()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            path = ".".join([where, *map(str, first["loc"])])
+            if first["type"] == "extra_forbidden":
+                raise InvalidRequest(f"unknown field `{path}`") from None
+            raise InvalidRequest(f"`{path}`: {_lower(first['msg'])}") from None
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+class _Kind:
+    """The document of one kind: the sections that a caller sends, and all of it, empty."""
+
+    __slots__ = ("empty", "sections")
+
+    def __init__(self, request: type[AccessRequest], document: type[AccessRequest]) -> None:
+        self.empty: dict[str, Any] = document().model_dump()
+        self.sections = [
+            (name, _Shape(field.annotation))
+            for name, field in request.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ]
+
+
+_KINDS: Final = {kind: _Kind(REQUESTS[kind], document) for kind, document in DOCUMENTS.items()}
+_UNKNOWN: Final = _Kind(AccessRequest, AccessRequest)
+
+
+def complete(document: Any, time: dict[str, Any]) -> dict[str, Any]:
+    """The total document: every field of its kind is there; facts are empty until they are derived.
+
+    What a caller says about time and facts is dropped. The document given is not changed, but shared in parts
+    with the answer. Of a kind that nobody knows, only what all kinds share is taken. Raises InvalidRequest.
+    """
+    if type(document) is not dict:
+        raise InvalidRequest("the request is not a JSON object")
+    resource = document.get("resource")
+    name = resource.get("kind") if type(resource) is dict else None
+    if type(name) is not str or not name:
+        raise InvalidRequest("`resource.kind` is missing")
+    kind = _KINDS.get(name, _UNKNOWN)
+    whole = dict(kind.empty)
+    for section, shape in kind.sections:
+        whole[section] = shape.complete(document.get(section), section)
+    if not document.keys() <= whole.keys() and kind is not _UNKNOWN:
+        raise InvalidRequest(f"unknown field `{min(map(str, document.keys() - whole.keys()))}`")
+    whole["time"] = time
+    return whole
