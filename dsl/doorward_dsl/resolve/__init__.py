@@ -1,0 +1,61 @@
+"""Giving names their meaning: modules as parsed → modules in which every name is spelled out.
+
+`scopes` finds out which names a body declares and uses, `globals` what names mean outside of rules, `terms` walks
+terms and bodies with both, `rules` does so for rules and statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.resolve.globals import Exports, ModuleNames, exports, module_names, shadowed_roots
+from doorward_dsl.resolve.metadata import AnnotationIndex
+from doorward_dsl.resolve.rules import resolve_rule, resolve_statement
+from doorward_dsl.resolve.terms import Resolver
+from doorward_dsl.syntax import Body, Module
+
+__all__ = ["Resolved", "resolve_modules", "resolve_query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Modules with all names spelled out, sorted by package and file name."""
+
+    modules: tuple[Module, ...]
+    exports: Exports
+    annotations: AnnotationIndex
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def resolve_modules(
+    modules: Iterable[Module], fields: Callable[[Module], frozenset[str]] = lambda module: frozenset()
+) -> Resolved:
+    """Resolve all modules together. `fields` names the request fields that are in scope in a module."""
+    ordered = sorted(modules, key=lambda module: (module.package, module.span.source.name))
+    exported = exports(ordered)
+    annotations = AnnotationIndex(ordered)
+    report: list[Diagnostic] = []
+    resolved = []
+    for module in ordered:
+        report += shadowed_roots(module.rules)
+        names = module_names(module, exported, fields(module), report)
+        rules = [
+            resolve_rule(rule, names, exported, annotations.of_rule(module, rule), report)
+            for rule in module.rules
+        ]
+        statements = [
+            resolve_statement(statement, names, exported, report) for statement in module.statements
+        ]
+        resolved.append(replace(module, imports=(), rules=tuple(rules), statements=tuple(statements)))
+    return Resolved(tuple(resolved), exported, annotations, tuple(report))
+
+
+def resolve_query(body: Body, exported: Exports, report: list[Diagnostic]) -> Body:
+    """A query's body, resolved in no package; its variables keep their names."""
+    resolver = Resolver(ModuleNames({}, frozenset(), (), frozenset()), exported, report)
+    resolver.open(body)
+    resolved = resolver.body(body)
+    resolver.close()
+    return resolved

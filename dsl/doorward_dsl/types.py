@@ -1,0 +1,197 @@
+"""Static types of Rego values, as signatures and schemas state them and inference finds them.
+
+    Type
+    ├── AnyType                        whatever
+    ├── Scalar types                   null, boolean, number, string: `Simple`
+    ├── ArrayType                      fixed items, then any number of `rest`
+    ├── SetType                        members
+    ├── ObjectType                     known fields, then `rest_key: rest_value`
+    ├── UnionType                      one of several, never nested
+    └── FunctionType                   of a built-in or a user's function
+
+Types are immutable and compare by content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+__all__ = [
+    "ANY",
+    "BOOLEAN",
+    "NULL",
+    "NUMBER",
+    "STRING",
+    "AnyType",
+    "ArrayType",
+    "FunctionType",
+    "ObjectType",
+    "SetType",
+    "Simple",
+    "Type",
+    "UnionType",
+    "array_of",
+    "from_signature",
+    "union",
+]
+
+_WIDEST_UNION: Final = 64
+"""Unions of more members than this are taken for `any`: large generated policies must not make inference slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyType:
+    """A value of which nothing is known."""
+
+    def __str__(self) -> str:
+        return "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """`null`, `boolean`, `number` or `string`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """An array that starts with `items`; what follows, if anything may, is of type `rest`."""
+
+    items: tuple[Type, ...] = ()
+    rest: Type | None = None
+
+    def __str__(self) -> str:
+        parts = [str(item) for item in self.items]
+        if self.rest is not None:
+            if not parts:
+                return f"array[{self.rest}]"
+            parts.append(f"{self.rest} ...")
+        return f"array<{', '.join(parts)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class SetType:
+    """A set whose members are of type `of`."""
+
+    of: Type
+
+    def __str__(self) -> str:
+        return f"set[{self.of}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """An object with the known `fields` (by key; a field may be absent from a value of the type) and others like `rest`."""
+
+    fields: tuple[tuple[Any, Type], ...] = ()
+    rest: tuple[Type, Type] | None = None
+    _index: Mapping[Any, Type] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", dict(self.fields))
+
+    def get(self, key: Any) -> Type | None:
+        """The type of a known field."""
+        return self._index.get(key)
+
+    def __str__(self) -> str:
+        if self.fields:
+            shown = ", ".join(f"{key}: {kind}" for key, kind in self.fields[:8])
+            more = ", …" if len(self.fields) > 8 or self.rest is not None else ""
+            return f"object<{shown}{more}>"
+        if self.rest is not None:
+            return f"object[{self.rest[0]}: {self.rest[1]}]"
+        return "object<>"
+
+
+@dataclass(frozen=True, slots=True)
+class UnionType:
+    """One of several types; built by `union` only."""
+
+    of: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(str(member) for member in self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionType:
+    """A function of `args`; a variadic one takes any number of its last."""
+
+    args: tuple[Type, ...]
+    result: Type | None
+    """None for one that gives no value (`print`)."""
+    variadic: bool = False
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.args))}) => {self.result}"
+
+
+Type: TypeAlias = AnyType | Simple | ArrayType | SetType | ObjectType | UnionType | FunctionType
+
+ANY: Final = AnyType()
+NULL: Final = Simple("null")
+BOOLEAN: Final = Simple("boolean")
+NUMBER: Final = Simple("number")
+STRING: Final = Simple("string")
+
+_SIMPLE: Final = {kind.name: kind for kind in (NULL, BOOLEAN, NUMBER, STRING)}
+
+
+def array_of(item: Type) -> ArrayType:
+    """An array of any length of one type."""
+    return ArrayType((), item)
+
+
+def union(types: Iterable[Type | None]) -> Type | None:
+    """The type of a value that is of one of `types`; None stands for no value at all. Order never shows."""
+    members: dict[Type, None] = {}
+    for kind in types:
+        if kind is None:
+            continue
+        if isinstance(kind, AnyType):
+            return ANY
+        members.update(dict.fromkeys(kind.of if isinstance(kind, UnionType) else (kind,)))
+    if not members:
+        return None
+    if len(members) == 1:
+        return next(iter(members))
+    if len(members) > _WIDEST_UNION:
+        return ANY
+    return UnionType(tuple(sorted(members, key=str)))
+
+
+def from_signature(stated: Any) -> Type:
+    """A type as `builtins.json` states it.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(stated, str):
+        return ANY if stated == "any" else _SIMPLE[stated]
+    if isinstance(stated, dict) and len(stated) == 1:
+        ((form, inner),) = stated.items()
+        if form == "array":
+            return array_of(from_signature(inner))
+        if form == "tuple":
+            return ArrayType(tuple(from_signature(item) for item in inner))
+        if form == "set":
+            return SetType(from_signature(inner))
+        if form == "any":
+            return union([from_signature(member) for member in inner]) or ANY
+        if form == "object":
+            return _object_from_signature(inner)
+    raise ValueError(f"not a type: {stated!r}")
+
+
+def _object_from_signature(inner: Mapping[str, Any]) -> ObjectType:
+    if "fields" not in inner:
+        return ObjectType((), (from_signature(inner["key"]), from_signature(inner["value"])))
+    fields = tuple(sorted((name, from_signature(kind)) for name, kind in inner["fields"].items()))
+    rest = inner.get("rest")
+    return ObjectType(fields, None if rest is None else (ANY, from_signature(rest)))

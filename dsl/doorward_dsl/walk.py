@@ -1,0 +1,167 @@
+"""Ways through a syntax tree that passes share.
+
+A *closure* is a part of a term with a body of its own: a comprehension, or the inside of a template string (each of
+whose parts is looked up on its own). What stands in a closure can see the variables around it, and binds none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from doorward_dsl.syntax import (
+    Array,
+    ArrayComprehension,
+    Assign,
+    Body,
+    Call,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Set,
+    SetComprehension,
+    SomeDecl,
+    SomeIn,
+    Template,
+    Term,
+    Unify,
+    Var,
+)
+
+__all__ = [
+    "Closure",
+    "body_closures",
+    "body_terms",
+    "closure_body",
+    "closure_heads",
+    "closures_in",
+    "deep_terms",
+    "expr_terms",
+    "literal_terms",
+    "open_terms",
+    "open_vars",
+    "subterms",
+]
+
+Closure: TypeAlias = ArrayComprehension | SetComprehension | ObjectComprehension | Template | Every
+
+
+def subterms(term: Term) -> tuple[Term, ...]:
+    """The terms that `term` is directly made of, without those inside a closure."""
+    if isinstance(term, Ref):
+        return (term.head, *term.path)
+    if isinstance(term, Call):
+        return term.args
+    if isinstance(term, Array | Set):
+        return term.items
+    if isinstance(term, Object):
+        return tuple(part for pair in term.pairs for part in pair)
+    return ()
+
+
+def open_terms(*roots: Term) -> Iterator[Term]:
+    """Every term in `roots`, themselves first, from left to right, without those inside a closure."""
+    waiting = list(reversed(roots))
+    while waiting:
+        term = waiting.pop()
+        yield term
+        waiting.extend(reversed(subterms(term)))
+
+
+def open_vars(*roots: Term) -> set[str]:
+    """The names of the variables in `roots`, without those inside a closure."""
+    return {term.name for term in open_terms(*roots) if isinstance(term, Var)}
+
+
+def expr_terms(expr: Expr) -> tuple[Term, ...]:
+    """The terms an expression is directly made of; of `every` the domain only."""
+    while isinstance(expr, Not):
+        expr = expr.expr
+    if isinstance(expr, ExprTerm):
+        return (expr.term,)
+    if isinstance(expr, Assign):
+        return (expr.target, expr.value)
+    if isinstance(expr, Unify):
+        return (expr.left, expr.right)
+    if isinstance(expr, SomeIn):
+        return (expr.value, expr.domain) if expr.key is None else (expr.key, expr.value, expr.domain)
+    if isinstance(expr, Every):
+        return (expr.domain,)
+    return expr.names if isinstance(expr, SomeDecl) else ()
+
+
+def literal_terms(literal: Literal) -> tuple[Term, ...]:
+    """The terms of an expression and of its modifiers."""
+    terms = expr_terms(literal.expr)
+    if literal.withs:
+        terms += tuple(term for modifier in literal.withs for term in (modifier.target, modifier.value))
+    return terms
+
+
+def body_terms(body: Body) -> Iterator[Term]:
+    """Every term of a body, without those inside a closure."""
+    for literal in body:
+        yield from open_terms(*literal_terms(literal))
+
+
+def every_of(expr: Expr) -> Every | None:
+    """The `every` that an expression is, negated or not."""
+    while isinstance(expr, Not):
+        expr = expr.expr
+    return expr if isinstance(expr, Every) else None
+
+
+def closures_in(*roots: Term) -> Iterator[Closure]:
+    """The closures in `roots` that stand in no other closure."""
+    for term in open_terms(*roots):
+        if isinstance(term, ArrayComprehension | SetComprehension | ObjectComprehension | Template):
+            yield term
+
+
+def body_closures(literal: Literal) -> Iterator[Closure]:
+    """The closures of one line of a body that stand in no other closure."""
+    yield from closures_in(*literal_terms(literal))
+    every = every_of(literal.expr)
+    if every is not None:
+        yield every
+
+
+def closure_heads(closure: Closure) -> tuple[Term, ...]:
+    """The terms of a closure that its body does not hold: what it collects, or the parts of a template."""
+    if isinstance(closure, ObjectComprehension):
+        return (closure.key, closure.value)
+    if isinstance(closure, Template):
+        return tuple(part for part in closure.parts if not isinstance(part, str))
+    if isinstance(closure, Every):
+        return (closure.value,) if closure.key is None else (closure.key, closure.value)
+    return (closure.head,)
+
+
+def closure_body(closure: Closure) -> Body:
+    """The body of a closure; empty for a template."""
+    return () if isinstance(closure, Template) else closure.body
+
+
+def deep_terms(*roots: Term, bodies: tuple[Body, ...] = ()) -> Iterator[Term]:
+    """Every term in `roots` and `bodies`, those inside closures too."""
+    waiting: list[Term | Literal] = [*roots, *(literal for body in bodies for literal in body)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Literal):
+            waiting.extend(literal_terms(node))
+            every = every_of(node.expr)
+            if every is not None:
+                waiting.extend(closure_heads(every))
+                waiting.extend(every.body)
+            continue
+        yield node
+        if isinstance(node, ArrayComprehension | SetComprehension | ObjectComprehension | Template):
+            waiting.extend(closure_heads(node))
+            waiting.extend(closure_body(node))
+        else:
+            waiting.extend(subterms(node))
