@@ -1,7 +1,7 @@
 """From the bytes a caller sent to the total document a policy sees.
 
-This runs for every decision, so a well-formed section costs a dictionary merge and one comparison of types; only
-what is not well-formed meets pydantic, which then says what is wrong with it.
+This runs for every decision, so a well-formed section costs a dictionary merge and one comparison of
+types; only what is not well-formed meets pydantic, which then says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _exact(text: str) -> float | Decimal:
 
 
 class Clock:
-    """Makes the `time` section. It remembers the minute, so that the calendar is worked out once in a while only.
+    """Makes the `time` section; remembers the minute, so that the calendar is worked out but rarely.
 
     Safe to share between threads: what it remembers is one object, replaced as a whole.
     """

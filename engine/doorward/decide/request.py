@@ -1,8 +1,9 @@
 """The access request: who asks for what, defined once.
 
-`AccessRequest` and its subclasses are what a caller sends, and what tools and tests build. The documents are what
-a policy sees: the same, with the time and the facts of the kind, and total: every field is always there. On the hot
-path `doorward.decide.document` completes plain JSON by these definitions, without building models.
+`AccessRequest` and its subclasses are what a caller sends, and what tools and tests build. The documents
+are what a policy sees: the same, with the time and the facts of the kind, and total: every field is always
+there. On the hot path `doorward.decide.document` completes plain JSON by these definitions, without
+building models.
 """
 
 from __future__ import annotations
