@@ -1,0 +1,142 @@
+"""What a decision's masks mean for one operation: which of its columns, which messages, whether they can be
+carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from doorward_gateway.postgres.maskers import Masker, masker_of, strength
+from doorward_gateway.postgres.rows import RowMasker, Shape, format_of, formatted, row_masker, told_shape
+from doorward_gateway.postgres.values import TEXT_FAMILY
+from doorward_proto.v1 import decision_pb2 as pb
+
+__all__ = ["NO_MASKS", "MaskPlan", "MaskedResult", "plan_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPlan:
+    """The masks (`doorward.v1.Mask`) in force for one operation.
+
+    `touched`: the operation has to do with a relation that has masked columns, so that its errors and
+    notices may carry their values. `read`: it reads a masked column. `refusal`: a mask that this gateway
+    cannot carry out; empty when there is none.
+    """
+
+    masks: tuple[Any, ...] = ()
+    touched: bool = False
+    read: bool = False
+    refusal: str = ""
+
+    def __or__(self, other: MaskPlan) -> MaskPlan:
+        """Both plans at once."""
+        if not other.masks:
+            return self
+        if not self.masks:
+            return other
+        return MaskPlan(
+            self.masks + other.masks,
+            self.touched or other.touched,
+            self.read or other.read,
+            self.refusal or other.refusal,
+        )
+
+    def columns(self, statement: int, shape: Shape) -> tuple[Any, ...]:
+        """For each column of the result of that statement (from 0) the mask that applies, or `None`.
+
+        A column is masked where analysis says that a masked value comes out, and where the server says that
+        it comes from a masked column; the strongest of all masks wins.
+        """
+        chosen: list[Any] = [None] * len(shape)
+        for mask in self.masks:
+            for output in mask.outputs:
+                if output.statement != statement:
+                    continue
+                found = _WHOLE if output.whole else mask
+                if output.column < len(shape):
+                    _strengthen(chosen, output.column, found)
+                else:
+                    # The server's answer is not the one that was analysed: none of it can be told apart.
+                    for index in range(len(shape)):
+                        _strengthen(chosen, index, _WHOLE)
+            origins = {(origin.table_oid, origin.column_number) for origin in mask.origins}
+            for index, field in enumerate(shape):
+                if field.table_oid and (field.table_oid, field.attnum) in origins:
+                    _strengthen(chosen, index, mask)
+        return tuple(chosen)
+
+
+NO_MASKS: Final = MaskPlan()
+_WHOLE: Final = pb.Mask(method=pb.MASK_METHOD_REDACT)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedResult:
+    """One result set under masks: what the client is told of its shape, and how its rows change."""
+
+    told: Shape
+    rows: RowMasker
+    masks: tuple[Any, ...]
+
+    @classmethod
+    def make(
+        cls,
+        masks: Sequence[Any],
+        shape: Shape,
+        key: bytes,
+        *,
+        formats: Sequence[int] | None = None,
+        fixed: Shape | None = None,
+    ) -> MaskedResult:
+        """For a result that the server sends in `shape`.
+
+        `formats` are the result formats that the client asked for; `None`: as the server sends. `fixed` is
+        what the client has been told of the types before, to which the values must fit.
+        """
+        retyped = [
+            mask is not None
+            and mask.method != pb.MASK_METHOD_NULL
+            and (fixed is None or fixed[index].type_oid in TEXT_FAMILY)
+            for index, mask in enumerate(masks)
+        ]
+        told = told_shape(shape if formats is None else formatted(shape, formats), retyped)
+        maskers: list[Masker | None] = [None if mask is None else masker_of(mask, key) for mask in masks]
+        return cls(told, row_masker(shape, maskers, told), tuple(masks))
+
+    @staticmethod
+    def server_formats(masks: Sequence[Any], formats: Sequence[int]) -> tuple[int, ...]:
+        """The result formats to ask the server for: masked columns as text, which every masker
+        understands.
+        """
+        return tuple(0 if mask is not None else format_of(formats, index) for index, mask in enumerate(masks))
+
+
+def plan_of(masks: Iterable[Any], facts: Mapping[str, Any]) -> MaskPlan:
+    """The plan for the masks of a decision on an operation with those `sql` facts."""
+    kept = tuple(masks)
+    if not kept:
+        return NO_MASKS
+    columns = frozenset(name.rpartition(".")[2] for name in facts.get("columns", ()))
+    tables = frozenset(facts.get("tables", ()))
+    opaque = bool(facts.get("opaque", True))
+    touched = read = opaque
+    refusal = ""
+    for mask in kept:
+        if not mask.outputs and not mask.origins and mask.target.startswith(("content(", "$")):
+            refusal = refusal or f"the mask on `{mask.target}` cannot be carried out on this protocol"
+        table, _, column = mask.target.rpartition(".")
+        read = read or bool(mask.outputs) or column in columns
+        # A table is named without its schema where that is `public`, so the target may say more than the
+        # fact.
+        touched = (
+            touched or read or table == "*" or table in tables or table.removeprefix("public.") in tables
+        )
+    return MaskPlan(kept, touched, read, refusal)
+
+
+def _strengthen(chosen: list[Any], index: int, mask: Any) -> None:
+    present = chosen[index]
+    if present is None or strength(mask) > strength(present):
+        chosen[index] = mask
