@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, composites, numbers, operators, strings, types
+from . import aggregates, composites, formats, numbers, operators, strings, types
 from .builtin import NETWORK, Builtin, BuiltinCall, Table
 
 __all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
@@ -17,6 +17,7 @@ BUILTINS: Final[Table] = {
     **operators.BUILTINS,
     **aggregates.BUILTINS,
     **composites.BUILTINS,
+    **formats.BUILTINS,
     **numbers.BUILTINS,
     **strings.BUILTINS,
     **types.BUILTINS,

@@ -49,7 +49,8 @@ _SPACE: Final = "".join(
 
 
 def contains(text: Value, part: Value) -> bool:
-    return string("contains", 2, part) in string("contains", 1, text)
+    base = string("contains", 1, text)
+    return string("contains", 2, part) in base
 
 
 def startswith(text: Value, prefix: Value) -> bool:
