@@ -29,7 +29,14 @@ CredentialRefusal = Literal["unknown", "expired", "used", "revoked", "wrong reso
 """Why a credential was refused. For the record; a caller on the wire is told only that it is not valid."""
 
 ApprovalRefusal = Literal[
-    "unknown", "not pending", "expired", "own request", "wrong group", "wrong operation", "used"
+    "unknown",
+    "not pending",
+    "expired",
+    "own request",
+    "not a person",
+    "wrong group",
+    "not approved",
+    "wrong operation",
 ]
 """Why an approval could not be given or used."""
 

@@ -14,9 +14,6 @@ __all__ = ["Approval", "ApprovalEvent", "ApprovalState", "Operation", "Requireme
 ApprovalState = Literal["pending", "approved", "refused", "expired", "cancelled", "used"]
 """`pending` → `approved` → `used`, or from either of the first two to an end without use."""
 
-MAX_OPERATION = 65_536
-"""How much of an operation's text an approver is shown, in characters."""
-
 
 @dataclass(frozen=True, slots=True)
 class Requirement:

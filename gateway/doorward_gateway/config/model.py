@@ -46,11 +46,11 @@ holds the secret, `…_env` an environment variable.
 from __future__ import annotations
 
 import socket
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from doorward_gateway.config.secret import ConfigFile, ConfigPath, HasSecret, Section
 from doorward_gateway.config.units import Address, Bytes, HostPort, Milliseconds
 from doorward_gateway.identity import PrincipalKind
 
@@ -76,20 +76,14 @@ _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
-    )
-
-
-class ServerTls(_Section):
+class ServerTls(Section):
     """The certificate (chain) and key a listener shows, PEM files."""
 
-    certificate: Path
-    key: Path
+    certificate: ConfigFile
+    key: ConfigFile
 
 
-class PostgresListener(_Section):
+class PostgresListener(Section):
     """Where PostgreSQL clients connect."""
 
     listen: Address = HostPort("127.0.0.1", 6432)
@@ -107,12 +101,12 @@ class PostgresListener(_Section):
         return self
 
 
-class ClientTls(_Section):
+class ClientTls(Section):
     """PEM files: whom to trust (`ca`; absent: the system's) and the client certificate to show."""
 
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    ca: ConfigFile | None = None
+    certificate: ConfigFile | None = None
+    key: ConfigFile | None = None
 
     @model_validator(mode="after")
     def _pair(self) -> ClientTls:
@@ -121,8 +115,10 @@ class ClientTls(_Section):
         return self
 
 
-class EngineConfig(_Section):
+class EngineConfig(HasSecret):
     """The engine to ask, and how long to wait for its answer."""
+
+    keeps: ClassVar[str] = "token"
 
     target: _Text
     timeout: Milliseconds = 2_000
@@ -130,7 +126,7 @@ class EngineConfig(_Section):
     token: SecretStr | None = Field(default=None, exclude=True)
 
 
-class ControlConfig(_Section):
+class ControlConfig(Section):
     """Where the control API listens: loopback only, it speaks plain HTTP."""
 
     listen: Address = HostPort("127.0.0.1", 6480)
@@ -143,38 +139,38 @@ class ControlConfig(_Section):
         return value
 
 
-class StateConfig(_Section):
+class StateConfig(Section):
     """Where credentials and approvals are kept; nodes on one machine may share it."""
 
-    directory: Path
+    directory: ConfigPath
 
 
-class RecordingConfig(_Section):
+class RecordingConfig(Section):
     """Where the record is written, whether it is forced to the disk, and how much of an answer it keeps.
 
     `rows` and `value_size` bound what is kept of one answer: rows, and bytes of one value.
     """
 
-    directory: Path
+    directory: ConfigPath
     durable: bool = True
     segment_size: Bytes = Field(default=64 << 20, ge=4096)
     rows: int = Field(default=1000, ge=0, le=100_000)
     value_size: Bytes = Field(default=4096, ge=16, le=1 << 20)
 
 
-class CredentialConfig(_Section):
+class CredentialConfig(Section):
     """The longest life of a gateway credential, whatever a policy says."""
 
     max_ttl: Milliseconds = Field(default=8 * 3_600_000, ge=1_000)
 
 
-class ApprovalConfig(_Section):
+class ApprovalConfig(Section):
     """The longest an operation waits for consent, whatever a policy says."""
 
     max_wait: Milliseconds = Field(default=3_600_000, ge=1_000)
 
 
-class Limits(_Section):
+class Limits(Section):
     """What one node takes at most."""
 
     sessions: int = Field(default=1000, ge=1)
@@ -183,8 +179,10 @@ class Limits(_Section):
     startup_timeout: Milliseconds = Field(default=10_000, ge=100)
 
 
-class IdentityConfig(_Section):
+class IdentityConfig(HasSecret):
     """A static identity, for trying things out only."""
+
+    keeps: ClassVar[str] = "token"
 
     id: _Text
     kind: PrincipalKind
@@ -192,7 +190,7 @@ class IdentityConfig(_Section):
     token: SecretStr = Field(exclude=True)
 
 
-class UpstreamAccount(_Section):
+class UpstreamAccount(HasSecret):
     """An account of the backend."""
 
     user: _Text
@@ -206,20 +204,20 @@ class PostgresUpstream(UpstreamAccount):
     port: int = Field(default=5432, ge=1, le=65_535)
     database: _Text
     tls: Literal["disable", "prefer", "require", "verify"] = "prefer"
-    ca: Path | None = None
-    roles: dict[_Name, UpstreamAccount] = {}
+    ca: ConfigFile | None = None
+    roles: dict[_Name, UpstreamAccount] = Field(default_factory=dict)
 
 
-class Resource(_Section):
+class Resource(Section):
     """One thing that callers reach through the gateway, under the name it has in policies."""
 
     kind: Literal["postgres"]
     environment: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     upstream: PostgresUpstream
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration of one gateway node. Made by `load`; every path in it is absolute."""
 
     node: _Name = Field(default_factory=lambda: socket.gethostname()[:63])

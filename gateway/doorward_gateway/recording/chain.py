@@ -1,7 +1,8 @@
 """The form of one record, and the chain.
 
 A line of the log is a JSON object in UTF-8, without spaces, its members in this order: `body`, `kind`,
-`node`, `prev`, `seq`, `session`, `time`, and last `hash`; the members of `body` are sorted by name, at every depth.
+`node`, `prev`, `seq`, `session`, `time`, and last `hash`; members of `body` are sorted by name, at every
+depth.
 
 - `seq` counts from 1, without gaps, over all segments of a directory.
 - `prev` is the `hash` of the record before; of the first, 64 zeros.

@@ -123,7 +123,7 @@ class Log:
             self._torn_tail = False
 
     def _rotate(self) -> None:
-        """Goes on in a new segment, whose first record carries the chain over; here the old would be sealed."""
+        """Goes on in a new segment, whose first record carries the chain over. Sealing belongs here."""
         old = self._end
         fresh = self._new_segment(old.seq, old.hash)
         try:
