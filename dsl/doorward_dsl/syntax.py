@@ -157,9 +157,12 @@ class ObjectComprehension:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A template string `$"…{term}…"`: text pieces and terms in order."""
+    """A template string `$"…{term}…"`: text pieces and terms in order.
 
-    parts: tuple[str | Term, ...]
+    A part with modifiers, `{term with input as x}`, is a Literal that holds an ExprTerm.
+    """
+
+    parts: tuple[str | Term | Literal, ...]
     span: Span
 
 

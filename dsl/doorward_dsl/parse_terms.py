@@ -1,0 +1,442 @@
+"""Builder methods for terms, expressions and bodies; each is the alias of a production in `grammar/ward.lark`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.lex import Token
+from doorward_dsl.lex_strings import number_value, string_value, template_value
+from doorward_dsl.source import Source, Span
+from doorward_dsl.syntax import (
+    Array,
+    ArrayComprehension,
+    Assign,
+    Body,
+    Call,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Scalar,
+    Set,
+    SetComprehension,
+    SomeDecl,
+    SomeIn,
+    Template,
+    Term,
+    Unify,
+    Var,
+    With,
+)
+
+__all__ = ["MEMBER", "MEMBER_WITH_KEY", "Refused", "TermBuilder", "kind_of"]
+
+MEMBER = ("internal", "member_2")
+MEMBER_WITH_KEY = ("internal", "member_3")
+
+_OPERATORS = {
+    "in": (MEMBER, 1),
+    "==": (("equal",), 2),
+    "!=": (("neq",), 2),
+    "<": (("lt",), 2),
+    "<=": (("lte",), 2),
+    ">": (("gt",), 2),
+    ">=": (("gte",), 2),
+    "|": (("or",), 3),
+    "&": (("and",), 4),
+    "+": (("plus",), 5),
+    "-": (("minus",), 5),
+    "*": (("mul",), 6),
+    "/": (("div",), 6),
+    "%": (("rem",), 6),
+}
+"""The built-in an infix operator stands for, and how tightly it binds; all associate to the left."""
+
+Operators: TypeAlias = "list[Term | Token]"
+
+
+class Refused(Exception):  # noqa: N818 - a signal inside the parser, turned into a ParseError at its edge
+    """The statement matches the grammar but is not in the language."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+_Step: TypeAlias = "tuple[Term | tuple[Term, ...], int]"
+"""One step of a reference, and where it ends: a term in brackets or after a dot, or the arguments of a call."""
+
+_Block: TypeAlias = "tuple[Body, int]"
+"""The expressions between braces, and where the closing one ends."""
+
+
+def kind_of(term: Term) -> str:
+    """What a user calls this kind of term."""
+    if isinstance(term, Scalar):
+        value = term.value
+        if value is None:
+            return "null"
+        return {bool: "boolean", str: "string"}.get(type(value), "number")
+    return {
+        Var: "variable",
+        Ref: "reference",
+        Call: "call",
+        Array: "array",
+        Set: "set",
+        Object: "object",
+        Template: "template string",
+    }.get(type(term), "comprehension")
+
+
+class TermBuilder:
+    """Makes the nodes of one source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.parenthesized: dict[int, Term] = {}
+        """Terms that stood in parentheses, by identity: they are operands of their own, not parts of a chain."""
+
+    def span(self, start: int, end: int) -> Span:
+        """A place in this source."""
+        return Span(self.source, start, end)
+
+    def refuse(self, message: str, span: Span, hint: str | None = None) -> Refused:
+        """The error to raise for a construct that the grammar lets through."""
+        return Refused(Diagnostic("rego_parse_error", message, span, hint=hint))
+
+    # --- lists -----------------------------------------------------------------------------------------------
+
+    def list_empty(self) -> list[Any]:
+        return []
+
+    def list_of_one(self, item: Any) -> list[Any]:
+        return [item]
+
+    def list_more(self, items: list[Any], item: Any) -> list[Any]:
+        items.append(item)
+        return items
+
+    def list_after_separator(self, items: list[Any], _separator: Token, item: Any) -> list[Any]:
+        items.append(item)
+        return items
+
+    # --- scalars and names -----------------------------------------------------------------------------------
+
+    def var(self, token: Token) -> Var:
+        return Var(token.text, Span(self.source, token.start, token.end))
+
+    def string(self, token: Token) -> Scalar:
+        span = Span(self.source, token.start, token.end)
+        try:
+            return Scalar(string_value(token.text), span)
+        except ValueError as error:
+            raise self.refuse(str(error), span) from None
+
+    def number(self, token: Token) -> Scalar:
+        span = Span(self.source, token.start, token.end)
+        try:
+            return Scalar(number_value(token.text), span)
+        except ValueError as error:
+            raise self.refuse(str(error), span) from None
+
+    def true(self, token: Token) -> Scalar:
+        return Scalar(True, Span(self.source, token.start, token.end))
+
+    def false(self, token: Token) -> Scalar:
+        return Scalar(False, Span(self.source, token.start, token.end))
+
+    def null(self, token: Token) -> Scalar:
+        return Scalar(None, Span(self.source, token.start, token.end))
+
+    def negative(self, sign: Token, operand: Term) -> Term:
+        span = Span(self.source, sign.start, operand.span.end)
+        if isinstance(operand, Scalar) and type(operand.value) is not bool and operand.value is not None:
+            if not isinstance(operand.value, str):
+                return Scalar(-operand.value, span)
+        plain = isinstance(operand, Var | Ref | Call) and id(operand) not in self.parenthesized
+        if not plain:
+            raise self.refuse(
+                f"`-` cannot stand before a {kind_of(operand)}", span, "write `0 - …` for the negative of a value"
+            )
+        zero = Scalar(0, self.span(sign.start, sign.start))
+        return Call(("minus",), (zero, operand), span, self.span(sign.start, sign.end))
+
+    def parenthesize(self, opening: Token, term: Term, closing: Token) -> Term:
+        inner = replace(term, span=Span(self.source, opening.start, closing.end))
+        self.parenthesized[id(inner)] = inner
+        return inner
+
+    # --- references and calls --------------------------------------------------------------------------------
+
+    def attribute(self, token: Token) -> _Step:
+        return Scalar(token.text[1:], Span(self.source, token.start + 1, token.end)), token.end
+
+    def index(self, _opening: Token, term: Term, closing: Token) -> _Step:
+        return term, closing.end
+
+    def call_empty(self, opening: Token, closing: Token) -> _Step:
+        return (), closing.end
+
+    def call(self, opening: Token, items: list[Term], closing: Token) -> _Step:
+        return tuple(items), closing.end
+
+    def call_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> _Step:
+        return tuple(items), closing.end
+
+    def reference(self, head: Term, steps: list[_Step]) -> Term:
+        start = head.span.start
+        inside = id(head) in self.parenthesized
+        if isinstance(head, Scalar | Template) or (isinstance(head, Ref) and inside):
+            raise self.refuse(f"illegal ref (head cannot be {kind_of(head)})", head.span)
+        path: list[Term] = []
+        end = head.span.end
+        for step, after in steps:
+            if isinstance(step, tuple):
+                head = self._call(head, path, step, Span(self.source, start, end), after, inside)
+                path = []
+            else:
+                path.append(step)
+            end = after
+        return Ref(head, tuple(path), Span(self.source, start, end)) if path else head
+
+    def _call(
+        self, head: Term, path: list[Term], args: tuple[Term, ...], name_span: Span, end: int, inside: bool
+    ) -> Term:
+        if not isinstance(head, Var) or inside:
+            raise self.refuse(f"a {kind_of(head)} cannot be called", name_span, "only a function has a name to call")
+        name = [head.name]
+        for part in path:
+            if not isinstance(part, Scalar) or not isinstance(part.value, str):
+                raise self.refuse(f"a function's name cannot contain a {kind_of(part)}", part.span)
+            name.append(part.value)
+        span = Span(self.source, name_span.start, end)
+        if not args and name == ["set"]:
+            return Set((), span)
+        return Call(tuple(name), args, span, name_span)
+
+    # --- operators -------------------------------------------------------------------------------------------
+
+    def infix_first(self, left: Term, operator: Token, right: Term) -> Operators:
+        return [left, operator, right]
+
+    def infix_more(self, chain: Operators, operator: Token, right: Term) -> Operators:
+        chain += operator, right
+        return chain
+
+    def infix(self, chain: Operators) -> Term:
+        if len(chain) == 3:
+            return self._operation(*chain)
+        operands: list[Any] = [chain[0]]
+        waiting: list[Any] = []
+        for operator, operand in zip(chain[1::2], chain[2::2], strict=True):
+            strength = _OPERATORS[operator.text][1]  # type: ignore[union-attr]
+            while waiting and _OPERATORS[waiting[-1].text][1] >= strength:
+                right = operands.pop()
+                operands[-1] = self._operation(operands[-1], waiting.pop(), right)
+            waiting.append(operator)
+            operands.append(operand)
+        while waiting:
+            right = operands.pop()
+            operands[-1] = self._operation(operands[-1], waiting.pop(), right)
+        result: Term = operands[0]
+        return result
+
+    def _operation(self, left: Any, operator: Any, right: Any) -> Call:
+        source = self.source
+        return Call(
+            _OPERATORS[operator.text][0],
+            (left, right),
+            Span(source, left.span.start, right.span.end),
+            Span(source, operator.start, operator.end),
+        )
+
+    def keyed_membership(self, key: Term, comma: Token, chain: Operators) -> Term:
+        """`k, v in xs`, and what follows it: `k, v in xs in ys` asks for the answer of the first in `ys`."""
+        ins = [at for at in range(1, len(chain), 2) if chain[at].text == "in"]  # type: ignore[union-attr]
+        if not ins or self.is_membership(key):
+            raise self.refuse(
+                "unexpected `,`", self.span(comma.start, comma.end), "two names before `in` are written `k, v in xs`"
+            )
+        stop = ins[1] if len(ins) > 1 else len(chain)
+        value = self._part(chain[: ins[0]])
+        domain = self._part(chain[ins[0] + 1 : stop])
+        mark: Any = chain[ins[0]]
+        span = Span(self.source, key.span.start, domain.span.end)
+        member = Call(MEMBER_WITH_KEY, (key, value, domain), span, Span(self.source, mark.start, mark.end))
+        return self._part([member, *chain[stop:]])
+
+    def _part(self, chain: Operators) -> Term:
+        return chain[0] if len(chain) == 1 else self.infix(chain)  # type: ignore[return-value]
+
+    def is_membership(self, term: Term) -> bool:
+        """Whether the term is `x in xs` without parentheses around it."""
+        return isinstance(term, Call) and term.name == MEMBER and id(term) not in self.parenthesized
+
+    # --- collections -----------------------------------------------------------------------------------------
+
+    def array_empty(self, opening: Token, closing: Token) -> Array:
+        return Array((), self.span(opening.start, closing.end))
+
+    def array(self, opening: Token, items: list[Term], closing: Token) -> Array:
+        return Array(tuple(items), Span(self.source, opening.start, closing.end))
+
+    def array_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> Array:
+        return self.array(opening, items, closing)
+
+    def array_leading(self, opening: Token, _comma: Token, items: list[Term], *closing: Token) -> Array:
+        return self.array(opening, items, closing[-1])
+
+    def set(self, opening: Token, items: list[Term], closing: Token) -> Set:
+        return Set(tuple(items), Span(self.source, opening.start, closing.end))
+
+    def set_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> Set:
+        return self.set(opening, items, closing)
+
+    def set_leading(self, opening: Token, _comma: Token, items: list[Term], *closing: Token) -> Set:
+        return self.set(opening, items, closing[-1])
+
+    def object_empty(self, opening: Token, closing: Token) -> Object:
+        return Object((), self.span(opening.start, closing.end))
+
+    def object(self, opening: Token, pairs: list[tuple[Term, Term]], closing: Token) -> Object:
+        return Object(tuple(pairs), Span(self.source, opening.start, closing.end))
+
+    def object_comma(
+        self, opening: Token, pairs: list[tuple[Term, Term]], _comma: Token, closing: Token
+    ) -> Object:
+        return self.object(opening, pairs, closing)
+
+    def object_leading(
+        self, opening: Token, _comma: Token, pairs: list[tuple[Term, Term]], *closing: Token
+    ) -> Object:
+        return self.object(opening, pairs, closing[-1])
+
+    def pair_first(self, key: Term, _colon: Token, value: Term) -> list[tuple[Term, Term]]:
+        return [(key, value)]
+
+    def pair_more(
+        self, pairs: list[tuple[Term, Term]], _comma: Token, key: Term, _colon: Token, value: Term
+    ) -> list[tuple[Term, Term]]:
+        pairs.append((key, value))
+        return pairs
+
+    def array_comprehension(
+        self, opening: Token, head: Term, _bar: Token, body: list[Literal], closing: Token
+    ) -> ArrayComprehension:
+        return ArrayComprehension(head, tuple(body), self.span(opening.start, closing.end))
+
+    def set_comprehension(
+        self, opening: Token, head: Term, _bar: Token, body: list[Literal], closing: Token
+    ) -> SetComprehension:
+        return SetComprehension(head, tuple(body), self.span(opening.start, closing.end))
+
+    def object_comprehension(
+        self, opening: Token, key: Term, _colon: Token, value: Term, _bar: Token, body: list[Literal], closing: Token
+    ) -> ObjectComprehension:
+        return ObjectComprehension(key, value, tuple(body), self.span(opening.start, closing.end))
+
+    # --- template strings ------------------------------------------------------------------------------------
+
+    def template_plain(self, token: Token) -> Template:
+        text = self._piece(token, 2, token.text[1] == "`")
+        return Template((text,) if text else (), self.span(token.start, token.end))
+
+    def template_first(self, token: Token, hole: Term | Literal) -> tuple[Token, list[str | Term | Literal]]:
+        raw = token.text[1] == "`"
+        return token, self._extend([], self._piece(token, 2, raw), hole)
+
+    def template_more(
+        self, pieces: tuple[Token, list[str | Term | Literal]], token: Token, hole: Term | Literal
+    ) -> tuple[Token, list[str | Term | Literal]]:
+        first, parts = pieces
+        return first, self._extend(parts, self._piece(token, 1, first.text[1] == "`"), hole)
+
+    def template(self, pieces: tuple[Token, list[str | Term | Literal]], token: Token) -> Template:
+        first, parts = pieces
+        self._extend(parts, self._piece(token, 1, first.text[1] == "`"))
+        return Template(tuple(parts), self.span(first.start, token.end))
+
+    def template_with(self, term: Term, withs: list[With]) -> Literal:
+        return self.literal_with(self.expr_term(term), withs)
+
+    def _extend(self, parts: list[str | Term | Literal], text: str, *hole: Term | Literal) -> list[str | Term | Literal]:
+        if text:
+            parts.append(text)
+        parts.extend(hole)
+        return parts
+
+    def _piece(self, token: Token, marks: int, raw: bool) -> str:
+        try:
+            return template_value(token.text[marks:-1], raw)
+        except ValueError as error:
+            raise self.refuse(str(error), self.span(token.start, token.end)) from None
+
+    # --- expressions and bodies ------------------------------------------------------------------------------
+
+    def expr_term(self, term: Term) -> ExprTerm:
+        return ExprTerm(term, term.span)
+
+    def assign(self, target: Term, _mark: Token, value: Term) -> Assign:
+        return Assign(target, value, Span(self.source, target.span.start, value.span.end))
+
+    def unify(self, left: Term, _mark: Token, right: Term) -> Unify:
+        return Unify(left, right, Span(self.source, left.span.start, right.span.end))
+
+    def not_(self, word: Token, expr: Expr) -> Not:
+        return Not(expr, Span(self.source, word.start, expr.span.end))
+
+    def some(self, word: Token, items: list[Term]) -> SomeDecl | SomeIn:
+        span = Span(self.source, word.start, items[-1].span.end)
+        last = items[-1]
+        if isinstance(last, Call) and last.name == MEMBER and len(items) <= 2:
+            value, domain = last.args
+            return SomeIn(items[0] if len(items) == 2 else None, value, domain, span)
+        names = []
+        for item in items:
+            if not isinstance(item, Var):
+                raise self.refuse(
+                    f"unexpected {kind_of(item)} after `some`",
+                    item.span,
+                    "write `some x in xs`, `some k, v in xs` or `some x, y`",
+                )
+            names.append(item)
+        return SomeDecl(tuple(names), span)
+
+    def every(self, word: Token, domain: Term, block: _Block) -> Every:
+        body, end = block
+        key: Term | None
+        if isinstance(domain, Call) and domain.name == MEMBER_WITH_KEY:
+            key, value, collection = domain.args
+        elif isinstance(domain, Call) and domain.name == MEMBER:
+            key, (value, collection) = None, domain.args
+        else:
+            raise self.refuse("expected `x[, y] in xs { ... }` expression", domain.span, "write `every x in xs { … }`")
+        for part in (key, value):
+            if part is not None and not isinstance(part, Var):
+                raise self.refuse("expected a variable after `every`", part.span)
+        return Every(key, value, collection, body, Span(self.source, word.start, end))  # type: ignore[arg-type]
+
+    def literal_plain(self, expr: Expr) -> Literal:
+        return Literal(expr, (), expr.span)
+
+    def literal_with(self, expr: Expr, withs: list[With]) -> Literal:
+        return Literal(expr, tuple(withs), Span(self.source, expr.span.start, withs[-1].span.end))
+
+    def with_(self, word: Token, target: Term, _as: Token, value: Term) -> With:
+        if not isinstance(target, Var | Ref):
+            raise self.refuse(
+                f"a {kind_of(target)} cannot be replaced by `with`", target.span, "expected `input`, `data` or a name"
+            )
+        return With(target, value, Span(self.source, word.start, value.span.end))
+
+    def block(self, _opening: Token, literals: list[Literal], closing: Token) -> _Block:
+        return tuple(literals), closing.end
+
+    def query(self, literals: list[Literal]) -> Body:
+        return tuple(literals)
