@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Module, Rule, Statement
 
@@ -58,3 +59,5 @@ class Program:
     """Rules by the static prefix of their full ref (up to the first element that is not a string literal)."""
     statements: tuple[GovernedStatement, ...]
     governed_rules: tuple[GovernedRule, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is suspicious but was let through, sorted by place."""

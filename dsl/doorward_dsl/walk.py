@@ -6,31 +6,39 @@ whose parts is looked up on its own). What stands in a closure can see the varia
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from doorward_dsl.syntax import (
+    Approve,
     Array,
     ArrayComprehension,
     Assign,
     Body,
     Call,
+    Credential,
     Every,
     Expr,
     ExprTerm,
     Literal,
+    Mask,
     Not,
     Object,
     ObjectComprehension,
     Ref,
+    Rule,
+    RuleHead,
     Set,
     SetComprehension,
     SomeDecl,
     SomeIn,
+    Statement,
     Template,
     Term,
+    TermTarget,
     Unify,
     Var,
+    With,
 )
 
 __all__ = [
@@ -40,11 +48,17 @@ __all__ = [
     "closure_body",
     "closure_heads",
     "closures_in",
+    "deep_nodes",
     "deep_terms",
+    "deep_withs",
+    "every_of",
     "expr_terms",
+    "head_terms",
     "literal_terms",
     "open_terms",
     "open_vars",
+    "rule_chain",
+    "statement_terms",
     "subterms",
 ]
 
@@ -147,21 +161,62 @@ def closure_body(closure: Closure) -> Body:
     return () if isinstance(closure, Template) else closure.body
 
 
-def deep_terms(*roots: Term, bodies: tuple[Body, ...] = ()) -> Iterator[Term]:
-    """Every term in `roots` and `bodies`, those inside closures too."""
+def deep_nodes(*roots: Term, bodies: Iterable[Body] = ()) -> Iterator[Term | Literal]:
+    """Every term, and every line of a body, in `roots` and `bodies` at any depth; a term before its parts."""
     waiting: list[Term | Literal] = [*roots, *(literal for body in bodies for literal in body)]
+    waiting.reverse()
     while waiting:
         node = waiting.pop()
+        yield node
         if isinstance(node, Literal):
-            waiting.extend(literal_terms(node))
             every = every_of(node.expr)
             if every is not None:
+                waiting.extend(reversed(every.body))
                 waiting.extend(closure_heads(every))
-                waiting.extend(every.body)
-            continue
-        yield node
-        if isinstance(node, ArrayComprehension | SetComprehension | ObjectComprehension | Template):
-            waiting.extend(closure_heads(node))
-            waiting.extend(closure_body(node))
+            waiting.extend(reversed(literal_terms(node)))
+        elif isinstance(node, ArrayComprehension | SetComprehension | ObjectComprehension | Template):
+            waiting.extend(reversed(closure_body(node)))
+            waiting.extend(reversed(closure_heads(node)))
         else:
-            waiting.extend(subterms(node))
+            waiting.extend(reversed(subterms(node)))
+
+
+def deep_terms(*roots: Term, bodies: Iterable[Body] = ()) -> Iterator[Term]:
+    """Every term in `roots` and `bodies`, those inside closures too."""
+    return (node for node in deep_nodes(*roots, bodies=bodies) if not isinstance(node, Literal))
+
+
+def deep_withs(*roots: Term, bodies: Iterable[Body] = ()) -> Iterator[With]:
+    """Every `with` modifier in `roots` and `bodies`."""
+    for node in deep_nodes(*roots, bodies=bodies):
+        if isinstance(node, Literal):
+            yield from node.withs
+
+
+def rule_chain(rule: Rule) -> Iterator[Rule]:
+    """A rule and the links of its `else` chain."""
+    link: Rule | None = rule
+    while link is not None:
+        yield link
+        link = link.else_
+
+
+def head_terms(head: RuleHead) -> list[Term]:
+    """The terms of a rule's head: arguments, the dynamic part of its name, key, and value."""
+    terms = [*(head.args or ()), *head.ref[1:]]
+    terms += [term for term in (head.key, head.value) if term is not None]
+    return terms
+
+
+def statement_terms(statement: Statement) -> list[Term]:
+    """The terms that a statement has besides its condition and exception."""
+    terms: list[Term] = []
+    if statement.reason is not None and not isinstance(statement.reason, str):
+        terms.append(statement.reason)
+    if isinstance(statement, Mask):
+        terms += [target.term for target in statement.targets if isinstance(target, TermTarget)]
+    elif isinstance(statement, Approve):
+        terms += statement.groups
+    elif isinstance(statement, Credential) and statement.role is not None:
+        terms.append(statement.role)
+    return terms

@@ -1,0 +1,105 @@
+"""Definitions that cannot stand beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from doorward_dsl.check.tree import Node, RuleTree, rule_name
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.source import Span
+from doorward_dsl.syntax import Module, Rule, Scalar
+
+__all__ = ["check_conflicts", "check_data_conflicts"]
+
+_MOST_NOTES = 8
+
+
+def check_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagnostic]:
+    """Rules that contradict each other, and rules where a package is."""
+    report: list[Diagnostic] = []
+    for node in tree.root.below():
+        if node.rules:
+            found = _conflict(node)
+            if found is not None:
+                report.append(found)
+    report += _package_conflicts(modules, tree)
+    return report
+
+
+def check_data_conflicts(tree: RuleTree, data: Mapping[str, Any]) -> list[Diagnostic]:
+    """Rules at a place where the base documents have a value already."""
+    report = []
+    waiting: list[tuple[Node, Any]] = [(tree.root, data)]
+    while waiting:
+        node, value = waiting.pop()
+        for rule in node.rules[:1]:
+            place = "/".join(node.path[1:])
+            message = f"conflicting rule for data path `{place}` found"
+            hint = "the data files already define a value there"
+            report.append(Diagnostic("rego_compile_error", message, rule.head.span, hint=hint))
+        if not node.rules and isinstance(value, Mapping):
+            waiting.extend((child, value[key]) for (_, key), child in node.children.items() if key in value)
+    return report
+
+
+def _conflict(node: Node) -> Diagnostic | None:
+    rules = node.rules
+    first = rules[0]
+    name = ".".join(node.path)
+    ground = next((rule for rule in rules if _is_ground(rule)), None)
+    if ground is not None and node.children:
+        below = [rule for child in node.children.values() for inner in child.below() for rule in inner.rules]
+        if below:
+            names = ", ".join(f"`{rule_name(rule)}`" for rule in below[:_MOST_NOTES])
+            notes = tuple((f"`{rule_name(rule)}` is defined here", rule.head.span) for rule in below)
+            return _error(f"rule `{name}` conflicts with {names}", ground.head.span, notes)
+    kinds = {rule.head.key is not None for rule in rules}
+    arities = {len(rule.head.args) if rule.head.args is not None else None for rule in rules}
+    complete = [rule.head.key is None and _is_ground(rule) for rule in rules]
+    if len(kinds) > 1 or len(arities) > 1 or (any(complete) and not all(complete)):
+        notes = tuple((_describe(rule), rule.head.span) for rule in rules)
+        return _error(f"conflicting rules `{name}` found", first.head.span, notes)
+    defaults = [rule for rule in rules if rule.default]
+    if len(defaults) > 1:
+        notes = tuple(("default given here", rule.head.span) for rule in defaults)
+        return _error(f"multiple default rules `{name}` found", defaults[1].head.span, notes)
+    return None
+
+
+def _describe(rule: Rule) -> str:
+    if rule.head.args is not None:
+        count = len(rule.head.args)
+        return f"a function of {count} argument{'' if count == 1 else 's'} here"
+    if rule.head.key is not None:
+        return "a set here (`contains`)"
+    return "a single value here" if _is_ground(rule) else "an object, by its keys, here"
+
+
+def _is_ground(rule: Rule) -> bool:
+    return all(isinstance(term, Scalar) for term in rule.head.ref[1:])
+
+
+def _package_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagnostic]:
+    packages: dict[tuple[str, ...], list[Module]] = {}
+    for module in modules:
+        packages.setdefault(module.package, []).append(module)
+    report = []
+    for package, members in sorted(packages.items()):
+        node: Node | None = tree.root
+        for part in package:
+            node = None if node is None else node.children.get(("str", part))
+            if node is None:
+                break
+            for rule in node.rules:
+                if not _is_ground(rule) or len(node.path) - 1 < len(package):
+                    continue
+                name = ".".join(("data", *package))
+                message = f"package `{'.'.join(package)}` conflicts with rule `{name}`"
+                notes = ((f"`{rule_name(rule)}` is defined here", rule.head.span),)
+                report.append(_error(message, members[0].package_span, notes))
+    return report
+
+
+def _error(message: str, span: Span, notes: tuple[tuple[str, Span], ...]) -> Diagnostic:
+    return Diagnostic("rego_type_error", message, span, notes=notes[:_MOST_NOTES])

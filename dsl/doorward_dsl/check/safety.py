@@ -1,0 +1,290 @@
+"""Safety: every variable gets a value, and lines are put in an order in which each finds its inputs bound.
+
+A body is taken apart greedily: the first line whose variables are bound, or bound by it, comes first; then the first of
+the rest; and so on. What can never be placed is unsafe. Bodies of closures are ordered the same way, with the variables
+that the lines before have bound as known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
+from difflib import get_close_matches
+
+from doorward_dsl.check.bindings import outputs, variables
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.resolve.globals import ROOTS
+from doorward_dsl.resolve.scopes import pattern_vars
+from doorward_dsl.source import Span
+from doorward_dsl.syntax import (
+    Approve,
+    Array,
+    Assign,
+    Body,
+    Call,
+    Credential,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Mask,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Rule,
+    Scalar,
+    SomeIn,
+    Statement,
+    Template,
+    Term,
+    TermTarget,
+    Unify,
+    Var,
+    With,
+)
+from doorward_dsl.syntax import Set as SetTerm
+from doorward_dsl.walk import (
+    body_closures,
+    closure_body,
+    closure_heads,
+    closures_in,
+    deep_terms,
+    open_terms,
+)
+
+__all__ = ["Orderer", "order_query"]
+
+
+class Orderer:
+    """Orders the bodies of one module; what is unsafe is appended to `report`.
+
+    `names` are the names a misspelt variable may have meant.
+    """
+
+    def __init__(self, report: list[Diagnostic], names: Iterable[str] = ()) -> None:
+        self._report = report
+        self._names = tuple(names)
+        self._told: set[tuple[str, Span]] = set()
+
+    def rule(self, rule: Rule) -> Rule:
+        """The rule with its bodies, those of its `else` chain too, in order."""
+        chain: list[Rule] = []
+        link: Rule | None = rule
+        while link is not None:
+            chain.append(self._link(link))
+            link = link.else_
+        whole = chain.pop()
+        while chain:
+            whole = replace(chain.pop(), else_=whole)
+        return whole
+
+    def _link(self, rule: Rule) -> Rule:
+        head = rule.head
+        known = {var.name for arg in head.args or () for var in pattern_vars(arg)}
+        body = self.body(rule.body, known)
+        known = known | _body_vars(body)
+        key = None if head.key is None else self._head(head.key, known)
+        value = None if head.value is None else self._head(head.value, known)
+        ref = (head.ref[0], *[self._head(part, known) for part in head.ref[1:]])
+        for arg in head.args or ():
+            self._require(arg, known)
+        return replace(rule, head=replace(head, ref=ref, key=key, value=value), body=body)
+
+    def statement(self, statement: Statement) -> Statement:
+        """The statement with its condition, exception and head terms in order."""
+        when = None if statement.when is None else self.body(statement.when, set())
+        known = _body_vars(when or ())
+        reason = statement.reason
+        if reason is not None and not isinstance(reason, str):
+            reason = self._head(reason, known)
+        unless = None if statement.unless is None else self.body(statement.unless, known)
+        ordered = replace(statement, when=when, unless=unless, reason=reason)
+        if isinstance(ordered, Mask):
+            targets = tuple(
+                TermTarget(self._head(target.term, known), target.span)
+                if isinstance(target, TermTarget)
+                else target
+                for target in ordered.targets
+            )
+            return replace(ordered, targets=targets)
+        if isinstance(ordered, Approve):
+            return replace(ordered, groups=tuple(self._head(group, known) for group in ordered.groups))
+        if isinstance(ordered, Credential) and ordered.role is not None:
+            return replace(ordered, role=self._head(ordered.role, known))
+        return ordered
+
+    # --- bodies ------------------------------------------------------------------------------------------------
+
+    def body(self, body: Body, known: Set[str]) -> Body:
+        """The lines of a body in order, those inside its closures too; `known` is bound from outside."""
+        ordered, rest = _order(body, known)
+        for literal, missing in rest:
+            self._unsafe(literal, missing)
+        bound = set(known)
+        lines = []
+        for literal in ordered:
+            lines.append(self._literal(literal, bound))
+            bound |= variables(literal)
+        return tuple(lines) + tuple(literal for literal, _ in rest)
+
+    def _literal(self, literal: Literal, bound: Set[str]) -> Literal:
+        if next(body_closures(literal), None) is None:
+            return literal
+        withs = tuple(
+            With(self._term(modifier.target, bound), self._term(modifier.value, bound), modifier.span)
+            for modifier in literal.withs
+        )
+        return Literal(self._expr(literal.expr, bound), withs, literal.span)
+
+    def _expr(self, expr: Expr, bound: Set[str]) -> Expr:
+        if isinstance(expr, ExprTerm):
+            return ExprTerm(self._term(expr.term, bound), expr.span)
+        if isinstance(expr, Assign):
+            return Assign(self._term(expr.target, bound), self._term(expr.value, bound), expr.span)
+        if isinstance(expr, Unify):
+            return Unify(self._term(expr.left, bound), self._term(expr.right, bound), expr.span)
+        if isinstance(expr, SomeIn):
+            return replace(expr, domain=self._term(expr.domain, bound))
+        if isinstance(expr, Not):
+            return Not(self._expr(expr.expr, bound), expr.span)
+        if isinstance(expr, Every):
+            domain = self._term(expr.domain, bound)
+            heads = {head.name for head in (expr.key, expr.value) if head is not None}
+            return replace(expr, domain=domain, body=self.body(expr.body, bound | heads))
+        return expr
+
+    # --- terms -------------------------------------------------------------------------------------------------
+
+    def _term(self, term: Term, bound: Set[str]) -> Term:
+        """The term with the bodies of its closures in order."""
+        if isinstance(term, Scalar | Var) or next(closures_in(term), None) is None:
+            return term
+        if isinstance(term, Ref):
+            return Ref(self._term(term.head, bound), self._terms(term.path, bound), term.span)
+        if isinstance(term, Call):
+            return replace(term, args=self._terms(term.args, bound))
+        if isinstance(term, Array | SetTerm):
+            return replace(term, items=self._terms(term.items, bound))
+        if isinstance(term, Object):
+            pairs = tuple((self._term(key, bound), self._term(value, bound)) for key, value in term.pairs)
+            return Object(pairs, term.span)
+        if isinstance(term, Template):
+            return Template(tuple(self._part(part, bound) for part in term.parts), term.span)
+        body = self.body(term.body, bound)
+        known = bound | _body_vars(body)
+        if isinstance(term, ObjectComprehension):
+            return replace(
+                term, key=self._head(term.key, known), value=self._head(term.value, known), body=body
+            )
+        return replace(term, head=self._head(term.head, known), body=body)
+
+    def _terms(self, terms: tuple[Term, ...], bound: Set[str]) -> tuple[Term, ...]:
+        return tuple([self._term(term, bound) for term in terms])
+
+    def _part(self, part: str | Term, bound: Set[str]) -> str | Term:
+        """A part of a template, which may iterate over variables of its own."""
+        if isinstance(part, str):
+            return part
+        line = Literal(ExprTerm(part, part.span), (), part.span)
+        return self._head(part, bound | outputs(line, bound))
+
+    def _head(self, term: Term, known: Set[str]) -> Term:
+        """A term of which every variable has to be bound."""
+        self._require(term, known)
+        return self._term(term, known)
+
+    # --- messages ----------------------------------------------------------------------------------------------
+
+    def _require(self, term: Term, known: Set[str]) -> None:
+        for part in open_terms(term):
+            if isinstance(part, Var) and part.name not in known and part.name not in ROOTS:
+                self._tell(part.name, part.span)
+
+    def _unsafe(self, literal: Literal, missing: Set[str]) -> None:
+        places: dict[str, Span] = {}
+        for term in deep_terms(bodies=((literal,),)):
+            if isinstance(term, Var) and term.name in missing:
+                first = places.setdefault(term.name, term.span)
+                if term.span.start < first.start:
+                    places[term.name] = term.span
+        for name, span in places.items():
+            self._tell(name, span)
+
+    def _tell(self, name: str, span: Span) -> None:
+        written = name.partition("#")[0]
+        if written == "$" or (written, span) in self._told:
+            return
+        self._told.add((written, span))
+        near = get_close_matches(written, self._names, 1, 0.75) if written != "_" else []
+        if near:
+            hint = f"did you mean `{near[0]}`?"
+        elif written == "_":
+            hint = (
+                "a wildcard cannot be used where a value is needed; under `not` use a rule or a comprehension"
+            )
+        else:
+            hint = "nothing gives it a value: bind it with `:=`, `some … in`, or a reference outside of `not`"
+        self._report.append(
+            Diagnostic("rego_unsafe_var_error", f"var `{written}` is unsafe", span, hint=hint)
+        )
+
+
+def order_query(body: Body, report: list[Diagnostic]) -> Body:
+    """A query's body in order; what is unsafe is appended to `report`."""
+    return Orderer(report).body(body, set())
+
+
+def _body_vars(body: Body) -> set[str]:
+    names: set[str] = set()
+    for literal in body:
+        names |= variables(literal)
+    return names
+
+
+def _order(body: Body, known: Set[str]) -> tuple[list[Literal], list[tuple[Literal, set[str]]]]:
+    """The lines that can be placed, in order, and those that cannot, each with the variables it misses."""
+    own = {literal: variables(literal) for literal in body}
+    shared = set[str]().union(*own.values()) - known
+    closed = {literal: names for literal in body if (names := _closed_over(literal) & shared)}
+    bound = set(known)
+    ordered: list[Literal] = []
+    waiting = list(body)
+    missing: dict[Literal, set[str]] = {}
+    while waiting:
+        left = []
+        for literal in waiting:
+            gives = outputs(literal, bound)
+            missing[literal] = (own[literal] - gives - bound) | (closed.get(literal, set()) - bound)
+            if missing[literal]:
+                left.append(literal)
+            else:
+                ordered.append(literal)
+                bound |= gives
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return ordered, _root_causes(waiting, missing, bound | shared)
+
+
+def _root_causes(
+    waiting: list[Literal], missing: Mapping[Literal, set[str]], everything: Set[str]
+) -> list[tuple[Literal, set[str]]]:
+    """The lines that cannot be placed with the variables to name: those that no other such line would bind."""
+    promised: set[str] = set()
+    for literal in waiting:
+        promised |= outputs(literal, everything - missing[literal]) - missing[literal]
+    causes = [(literal, missing[literal] - promised) for literal in waiting]
+    if any(names for _, names in causes):
+        return causes
+    return [(literal, missing[literal]) for literal in waiting]
+
+
+def _closed_over(literal: Literal) -> set[str]:
+    """The names of all variables inside the closures of a line."""
+    names: set[str] = set()
+    for closure in body_closures(literal):
+        for term in deep_terms(*closure_heads(closure), bodies=(closure_body(closure),)):
+            if isinstance(term, Var):
+                names.add(term.name)
+    return names

@@ -1,0 +1,124 @@
+"""All rules of a program by place: what a reference may read, found without trying every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeAlias
+
+from doorward_dsl.resolve.globals import ROOTS
+from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
+
+__all__ = ["Node", "RuleTree", "constant", "is_global", "rule_name"]
+
+Constant: TypeAlias = tuple[str, None | bool | str | int | Decimal]
+"""A scalar with its kind, so that `1` and `true` differ."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One place below `data`: the rules there and the places below it."""
+
+    path: tuple[str, ...]
+    """Constant path elements as text, `data` first."""
+    rules: list[Rule] = field(default_factory=list)
+    children: dict[Constant, Node] = field(default_factory=dict)
+
+    def below(self) -> Iterator[Node]:
+        """This node and every one below it."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(node.children.values())
+
+
+class RuleTree:
+    """The rules by the constant prefix of their full path."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.root = Node(("data",))
+        for module in modules:
+            for rule in module.rules:
+                self._place(rule).rules.append(rule)
+
+    def _place(self, rule: Rule) -> Node:
+        node = self.root
+        for term in rule.head.ref[1:]:
+            key = constant(term)
+            if key is None:
+                break
+            child = node.children.get(key)
+            if child is None:
+                child = node.children[key] = Node((*node.path, str(key[1])))
+            node = child
+        return node
+
+    def find_names(self, path: Iterable[str]) -> Node | None:
+        """The node at a path of names (after `data`)."""
+        node = self.root
+        for name in path:
+            child = node.children.get(("str", name))
+            if child is None:
+                return None
+            node = child
+        return node
+
+    def reached(self, path: tuple[Term, ...]) -> tuple[list[Node], list[Node]]:
+        """What `data` with `path` after it may read.
+
+        Two lists: nodes met on the way, of which the rules at that very place are read; and nodes at the end of the
+        path, of which everything below is read too.
+        """
+        on_the_way: list[Node] = []
+        level = [self.root]
+        for term in path:
+            key = constant(term)
+            following: list[Node] = []
+            for node in level:
+                if key is None:
+                    following.extend(node.children.values())
+                elif (child := node.children.get(key)) is not None:
+                    following.append(child)
+            on_the_way.extend(node for node in following if node.rules)
+            level = following
+        return on_the_way, level
+
+    def function(self, call: Call) -> Rule | None:
+        """The first definition of the user's function that a call names."""
+        node = self.find_names(call.name[1:])
+        if node is None:
+            return None
+        return next((rule for rule in node.rules if rule.head.args is not None), None)
+
+
+def constant(term: Term) -> Constant | None:
+    """A scalar as a key; None for any other term."""
+    if not isinstance(term, Scalar):
+        return None
+    kind = type(term.value).__name__
+    return ("number" if kind in ("int", "Decimal") else kind, term.value)
+
+
+def is_global(term: Term, root: str = ROOTS[0]) -> bool:
+    """Whether a resolved term is the document `root` or a reference into it."""
+    head = term.head if isinstance(term, Ref) else term
+    return isinstance(head, Var) and head.name == root
+
+
+def rule_name(rule: Rule) -> str:
+    """A rule's full name as a user would write it: `data.acme.roles[name]`."""
+    parts: list[str] = []
+    for term in rule.head.ref:
+        if isinstance(term, Var):
+            name = term.name.partition("#")[0]
+            parts.append(f"[{name}]" if parts else name)
+        elif isinstance(term, Scalar) and isinstance(term.value, str) and term.value.isidentifier():
+            parts.append(f".{term.value}")
+        elif isinstance(term, Scalar):
+            value = term.value
+            parts.append(f'["{value}"]' if isinstance(value, str) else f"[{str(value).lower()}]")
+        else:
+            parts.append("[…]")
+    return "".join(parts)

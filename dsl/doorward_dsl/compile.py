@@ -1,0 +1,136 @@
+"""From parsed modules to a `Program`: resolve → order → check. Every error of a run is found before any is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from doorward_dsl.check.calls import check_calls
+from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
+from doorward_dsl.check.fields import check_fields
+from doorward_dsl.check.governs import check_kinds, governed_rules, governed_statements
+from doorward_dsl.check.obligations import check_statement
+from doorward_dsl.check.recursion import check_recursion, dependencies
+from doorward_dsl.check.safety import Orderer, order_query
+from doorward_dsl.check.tree import RuleTree
+from doorward_dsl.check.withs import check_with
+from doorward_dsl.diagnostics import CompileError, Diagnostic
+from doorward_dsl.program import Path, Program
+from doorward_dsl.resolve import Exports, resolve_modules, resolve_query
+from doorward_dsl.resolve.globals import static_path
+from doorward_dsl.schemas import JsonSchema, RequestTypes
+from doorward_dsl.syntax import Body, Module, Rule, Term
+from doorward_dsl.types import AnyType
+from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
+
+__all__ = ["compile_modules", "compile_query"]
+
+
+def compile_modules(
+    modules: Iterable[Module],
+    *,
+    schemas: Mapping[str, JsonSchema] | None = None,
+    strict: bool = False,
+    data: Mapping[str, Any] | None = None,
+) -> Program:
+    """Resolve and check modules together.
+
+    `schemas` gives the request document of each kind that a file may govern; without any, requests are untyped. `data`
+    are base documents that rules must not define again. Under `strict` warnings are errors; else they are kept as
+    `Program.warnings`. Raises CompileError with every error found.
+    """
+    requests = RequestTypes(schemas or {})
+    resolved = resolve_modules(modules, lambda module: requests.fields(module.governs))
+    report = list(resolved.diagnostics)
+    report += check_kinds(resolved.modules, requests.kinds)
+    ordered = tuple(_order(module, resolved.exports, report) for module in resolved.modules)
+    tree = RuleTree(ordered)
+    report += check_conflicts(ordered, tree)
+    if data is not None:
+        report += check_data_conflicts(tree, data)
+    for module in ordered:
+        report += _check_module(module, tree, requests)
+    report += check_recursion(tree, dependencies(tree))
+    warnings = _settled(report, strict)
+    return Program(
+        modules=ordered,
+        rules=_rules(ordered),
+        statements=governed_statements(ordered),
+        governed_rules=governed_rules(ordered, resolved.annotations),
+        warnings=warnings,
+    )
+
+
+def compile_query(body: Body, program: Program | None = None) -> Body:
+    """A query's body, resolved and in order, against a program. Variables keep their names.
+
+    Raises CompileError.
+    """
+    modules = () if program is None else program.modules
+    tree = RuleTree(modules)
+    report: list[Diagnostic] = []
+    resolved = resolve_query(body, _exports(modules), report)
+    ordered = order_query(resolved, report)
+    report += check_calls(deep_terms(bodies=[ordered]), tree)
+    for modifier in deep_withs(bodies=[ordered]):
+        report += check_with(modifier, tree)
+    _settled(report, strict=False)
+    return ordered
+
+
+def _order(module: Module, exported: Exports, report: list[Diagnostic]) -> Module:
+    orderer = Orderer(report, exported.rules.get(module.package, frozenset()))
+    rules = tuple([orderer.rule(rule) for rule in module.rules])
+    statements = tuple([orderer.statement(statement) for statement in module.statements])
+    return replace(module, rules=rules, statements=statements)
+
+
+def _check_module(module: Module, tree: RuleTree, requests: RequestTypes) -> Iterator[Diagnostic]:
+    request = requests.of(module.governs)
+    for heads, bodies in _parts(module):
+        terms = list(deep_terms(*heads, bodies=bodies))
+        yield from check_calls(terms, tree)
+        for modifier in deep_withs(*heads, bodies=bodies):
+            yield from check_with(modifier, tree)
+        if not isinstance(request, AnyType):
+            yield from check_fields(terms, request)
+    for statement in module.statements:
+        yield from check_statement(statement)
+
+
+def _parts(module: Module) -> Iterator[tuple[list[Term], list[Body]]]:
+    """The head terms and bodies of each rule and statement."""
+    for rule in module.rules:
+        for link in rule_chain(rule):
+            yield head_terms(link.head), [link.body]
+    for statement in module.statements:
+        yield statement_terms(statement), [body for body in (statement.when, statement.unless) if body]
+
+
+def _rules(modules: Iterable[Module]) -> Mapping[Path, tuple[Rule, ...]]:
+    found: dict[Path, list[Rule]] = {}
+    for module in modules:
+        for rule in module.rules:
+            found.setdefault(static_path(rule.head.ref)[1:], []).append(rule)
+    return {path: tuple(rules) for path, rules in sorted(found.items())}
+
+
+def _exports(modules: Iterable[Module]) -> Exports:
+    """The exports of modules that are resolved already."""
+    functions: dict[Path, int] = {}
+    for module in modules:
+        for rule in module.rules:
+            path = static_path(rule.head.ref)
+            if rule.head.args is not None and len(path) == len(rule.head.ref):
+                functions.setdefault(path, len(rule.head.args))
+    return Exports({}, functions)
+
+
+def _settled(report: Iterable[Diagnostic], strict: bool) -> tuple[Diagnostic, ...]:
+    """The warnings of a report without errors; raises those otherwise."""
+    distinct = {(one.code, one.message, one.span.source.name, one.span.start): one for one in report}
+    errors = [one for one in distinct.values() if strict or one.severity == "error"]
+    if errors:
+        raise CompileError(errors)
+    return CompileError(distinct.values()).diagnostics
