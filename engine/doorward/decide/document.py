@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
 from doorward_dsl.diagnostics import DoorwardError
 
-__all__ = ["Clock", "InvalidRequest", "complete", "parse_document"]
+__all__ = ["Clock", "InvalidRequest", "complete", "exact_number", "loads_exactly", "parse_document"]
 
 _LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
 """Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
@@ -33,16 +33,22 @@ class InvalidRequest(DoorwardError):
 
 
 def parse_document(text: bytes) -> Any:
-    """The JSON document in `text`, its numbers exact. Raises InvalidRequest."""
+    """The JSON document of a request. Raises InvalidRequest."""
     try:
-        document = orjson.loads(text)  # the strict parser decides what is JSON, also about its encoding
+        document = loads_exactly(text)
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
             _check_depth(document)
-        if _LONG_NUMBER.search(text) is not None:
-            document = json.loads(text, parse_float=_exact)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
     return document
+
+
+def loads_exactly(text: bytes) -> Any:
+    """JSON with its numbers as exact as they are written. Raises ValueError or ArithmeticError."""
+    document = orjson.loads(text)  # the strict parser decides what is JSON, also about its encoding
+    if _LONG_NUMBER.search(text) is None:
+        return document
+    return json.loads(text, parse_float=exact_number)
 
 
 def _check_depth(document: Any) -> None:
@@ -60,7 +66,11 @@ def _check_depth(document: Any) -> None:
     raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
 
 
-def _exact(text: str) -> float | Decimal:
+def exact_number(text: str) -> float | Decimal:
+    """A number with a fraction or an exponent:
+
+    A float where that is exact, else a Decimal. Raises ValueError.
+    """
     exact = Decimal(text)
     if exact and abs(exact.adjusted()) > _MAX_MAGNITUDE:
         raise ValueError(f"the number `{text[:40]}` is too large or too small")

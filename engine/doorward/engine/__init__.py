@@ -1,0 +1,8 @@
+"""The engine as one object: an immutable revision of policies and data, ready to decide."""
+
+from __future__ import annotations
+
+from doorward.engine.engine import Engine, compile_policies
+from doorward.engine.policies import PolicySet, fingerprint, policies_from, read_policies
+
+__all__ = ["Engine", "PolicySet", "compile_policies", "fingerprint", "policies_from", "read_policies"]

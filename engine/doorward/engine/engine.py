@@ -1,0 +1,141 @@
+"""The engine as a library: policies in, decisions out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from doorward.compile import Compiled, compile_program
+from doorward.decide.decision import Decision
+from doorward.decide.evaluate import Decider
+from doorward.decide.request import AccessRequest, document_schemas
+from doorward.engine.export import to_json
+from doorward.engine.policies import PolicySet, policies_from, read_policies
+from doorward.facts.postgres import Catalogue
+from doorward.run.budget import Limits
+from doorward.run.context import CallContext
+from doorward.run.values import UNDEFINED
+from doorward_dsl import (
+    Diagnostic,
+    Module,
+    ParseError,
+    Program,
+    compile_modules,
+    compile_query,
+    parse_module,
+    parse_query,
+)
+
+__all__ = ["Engine", "compile_policies"]
+
+_DEFAULT_LIMITS: Final = Limits()
+
+
+def compile_policies(policies: PolicySet, *, strict: bool = False) -> Program:
+    """Parse, resolve and check every module. Raises PolicyError with the diagnostics of all of them."""
+    modules: list[Module] = []
+    problems: list[Diagnostic] = []
+    for source in policies.sources:
+        try:
+            modules.append(parse_module(source))
+        except ParseError as error:
+            problems.extend(error.diagnostics)
+    if problems:
+        raise ParseError(problems)
+    return compile_modules(modules, schemas=document_schemas(), strict=strict)
+
+
+class Engine:
+    """One revision of policies and data, compiled. Immutable; any number of threads may decide with it
+    at once.
+
+    `warnings` are what the compiler noticed but did not refuse. `limits` bound each evaluation.
+    """
+
+    __slots__ = ("_compiled", "_decider", "_limits", "_program", "policies", "warnings")
+
+    def __init__(
+        self, policies: PolicySet, *, strict: bool = False, limits: Limits = _DEFAULT_LIMITS
+    ) -> None:
+        """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors."""
+        self.policies = policies
+        self._limits = limits
+        self._program = compile_policies(policies, strict=strict)
+        self.warnings: tuple[Diagnostic, ...] = self._program.warnings
+        self._compiled: Compiled = compile_program(self._program, policies.data)
+        self._decider = Decider(self._compiled, policies.revision, limits)
+
+    @classmethod
+    def from_path(
+        cls, path: str | os.PathLike[str], *, strict: bool = False, limits: Limits = _DEFAULT_LIMITS
+    ) -> Self:
+        """The engine of a directory of policies and data, or of one file. Raises PolicyError, OSError."""
+        return cls(read_policies(Path(path)), strict=strict, limits=limits)
+
+    @classmethod
+    def from_sources(
+        cls,
+        sources: Mapping[str, str],
+        data: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+        limits: Limits = _DEFAULT_LIMITS,
+    ) -> Self:
+        """The engine of texts by file name (`{"p.rego": "package p …"}`) and data. Raises PolicyError."""
+        return cls(policies_from(sources, data), strict=strict, limits=limits)
+
+    @property
+    def revision(self) -> str:
+        """Content hash of policies and data, in hexadecimal."""
+        return self.policies.revision
+
+    @property
+    def statements(self) -> int:
+        """How many statements and governed rules take part in decisions."""
+        return len(self._program.statements) + len(self._program.governed_rules)
+
+    def decide(
+        self,
+        request: AccessRequest | Mapping[str, Any],
+        *,
+        catalogue: Catalogue | None = None,
+        now_ns: int | None = None,
+    ) -> Decision:
+        """The decision on one access request.
+
+        `catalogue` is what the operation is read against: without one, every name in it is unknown.
+        `now_ns` fixes the clock (nanoseconds since 1970). Raises InvalidRequest; everything else that
+        may go wrong is a block.
+        """
+        if isinstance(request, AccessRequest):
+            document: Any = request.model_dump()
+        elif type(request) is dict:
+            document = request
+        else:
+            document = dict(request)
+        return self._decider.decide(document, catalogue, now_ns)
+
+    def query(
+        self,
+        query: str,
+        input: Any = UNDEFINED,  # noqa: A002 - the name it has in Rego
+        *,
+        input_term: str | None = None,
+        strict_builtin_errors: bool = False,
+        now_ns: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Every answer to a Rego query such as `data.acme.analyst = x`, as the values of its variables.
+
+        `input_term` gives the input as a Rego term instead of a JSON value. Sets come as sorted lists;
+        no answer is `[]`. A built-in that fails makes its expression undefined, or with
+        `strict_builtin_errors` the query fail. Raises PolicyError for the query, EvaluationError from
+        its evaluation.
+        """
+        if input_term is not None:
+            input = self._term(input_term)  # noqa: A001
+        call = CallContext(now_ns=now_ns, limits=self._limits, strict=strict_builtin_errors)
+        body = compile_query(parse_query(query), self._program)
+        answers = self._compiled.query(body, input, call)
+        return [{name: to_json(value) for name, value in answer.items()} for answer in answers]

@@ -1,0 +1,111 @@
+"""Requests and decisions as they travel."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from google.protobuf.struct_pb2 import Struct, Value
+
+from doorward.decide.decision import Decision, Mask, MaskMethod, Reason, Verdict
+from doorward.decide.document import InvalidRequest, parse_document
+from doorward_proto.v1 import decision_pb2 as pb
+
+__all__ = ["decision_to_wire", "document_of", "failure"]
+
+_VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
+    "block": pb.VERDICT_BLOCK,
+    "approve": pb.VERDICT_APPROVE,
+    "allow": pb.VERDICT_ALLOW,
+}
+_METHODS: Final[dict[MaskMethod, pb.MaskMethod]] = {
+    "partial": pb.MASK_METHOD_PARTIAL,
+    "format_preserving": pb.MASK_METHOD_FORMAT_PRESERVING,
+    "hash": pb.MASK_METHOD_HASH,
+    "replace": pb.MASK_METHOD_REPLACE,
+    "null": pb.MASK_METHOD_NULL,
+    "redact": pb.MASK_METHOD_REDACT,
+}
+
+
+def document_of(request: pb.DecideRequest) -> Any:
+    """The access request document in a message. Raises InvalidRequest."""
+    which = request.WhichOneof("document")
+    if which == "json":
+        return parse_document(request.json)
+    if which == "struct":
+        return _from_struct(request.struct)
+    raise InvalidRequest("the request holds no document")
+
+
+def _from_struct(struct: Struct) -> dict[str, Any]:
+    return {name: _from_value(value) for name, value in struct.fields.items()}
+
+
+def _from_value(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            number = value.number_value  # a Struct has floats only; JSON has integers too
+            return int(number) if number.is_integer() and abs(number) <= 2**53 else number
+        case "bool_value":
+            return value.bool_value
+        case "list_value":
+            return [_from_value(item) for item in value.list_value.values]
+        case "struct_value":
+            return _from_struct(value.struct_value)
+        case _:
+            return None
+
+
+def failure(request_id: str, code: pb.Failure.Code, message: str) -> pb.DecideResponse:
+    """An answer that says that there is no decision, and why."""
+    return pb.DecideResponse(request_id=request_id, failure=pb.Failure(code=code, message=message))
+
+
+def decision_to_wire(decision: Decision, *, want_facts: bool) -> pb.Decision:
+    """The message for a decision."""
+    message = pb.Decision(
+        decision_id=decision.decision_id,
+        revision=decision.revision,
+        verdict=_VERDICTS[decision.verdict],
+        reasons=[_reason(reason) for reason in decision.reasons],
+        determining=[_reason(reason) for reason in decision.determining],
+        operation_hash=decision.operation_hash,
+        cacheable=decision.cacheable,
+    )
+    # most decisions have none of these, and an empty list costs as much as a full one to hand over
+    if decision.masks:
+        message.masks.extend([_mask(mask) for mask in decision.masks])
+    for approval in decision.approvals:
+        added = message.approvals.add(
+            groups=approval.groups, reason=approval.reason, statement_id=approval.statement_id
+        )
+        if approval.within_ms:
+            added.within.FromMilliseconds(approval.within_ms)
+    if decision.credential is not None:
+        message.credential.ttl.FromMilliseconds(decision.credential.ttl_ms)
+        message.credential.single_use = decision.credential.single_use
+        message.credential.role = decision.credential.role
+    for error in decision.errors:
+        message.errors.add(id=error.id, code=error.code, message=error.message, place=error.place)
+    if want_facts or decision.verdict == "approve":
+        message.facts = orjson.dumps(decision.facts)
+    return message
+
+
+def _reason(reason: Reason) -> pb.Reason:
+    return pb.Reason(id=reason.id, verb=reason.verb, text=reason.text, place=reason.place)
+
+
+def _mask(mask: Mask) -> pb.Mask:
+    return pb.Mask(
+        target=mask.target,
+        method=_METHODS[mask.method],
+        keep_last=mask.keep_last,
+        replacement=mask.replacement,
+        outputs=[pb.Output(statement=o.statement, column=o.column, whole=o.whole) for o in mask.outputs],
+        origins=[pb.Origin(table_oid=o.table_oid, column_number=o.column_number) for o in mask.origins],
+        reason=mask.reason,
+    )
