@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, composites, formats, numbers, operators, strings, types
+from . import (
+    aggregates,
+    composites,
+    encoding,
+    formats,
+    json_text,
+    numbers,
+    operators,
+    strings,
+    types,
+    yaml_text,
+)
 from .builtin import NETWORK, Builtin, BuiltinCall, Table
 
 __all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
@@ -17,9 +28,12 @@ BUILTINS: Final[Table] = {
     **operators.BUILTINS,
     **aggregates.BUILTINS,
     **composites.BUILTINS,
+    **encoding.BUILTINS,
     **formats.BUILTINS,
+    **json_text.BUILTINS,
     **numbers.BUILTINS,
     **strings.BUILTINS,
     **types.BUILTINS,
+    **yaml_text.BUILTINS,
 }
 """Every built-in by its dotted name."""

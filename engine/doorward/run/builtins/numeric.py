@@ -64,7 +64,11 @@ def simplest(value: Decimal, *, keep_point: bool = False) -> Number | None:
 def number_text(value: Number) -> str:
     """The number as JSON and Rego write it."""
     if type(value) is float:
-        return repr(value)
+        text = repr(value)
+        if "e" not in text:
+            return text
+        decimal = Decimal(text)
+        return format(decimal, "f") if -7 < decimal.adjusted() < 21 else text.replace("e-0", "e-")
     try:
         return str(value).lower()
     except ValueError:
