@@ -1,0 +1,42 @@
+"""From a checked program to Python functions: tree → plan → Python → code objects.
+
+`compile_program` is the way in, `Compiled` what comes out.
+"""
+
+from __future__ import annotations
+
+from doorward.compile.compiled import Compiled, CompileOptions, compile_program
+from doorward.compile.findings import (
+    AllowPayload,
+    ApprovePayload,
+    BlockPayload,
+    CredentialPayload,
+    Failed,
+    Findings,
+    Held,
+    MaskerSpec,
+    MaskPayload,
+    Payload,
+    StatementInfo,
+    Target,
+)
+from doorward.run.context import CallContext
+
+__all__ = [
+    "AllowPayload",
+    "ApprovePayload",
+    "BlockPayload",
+    "CallContext",
+    "CompileOptions",
+    "Compiled",
+    "CredentialPayload",
+    "Failed",
+    "Findings",
+    "Held",
+    "MaskPayload",
+    "MaskerSpec",
+    "Payload",
+    "StatementInfo",
+    "Target",
+    "compile_program",
+]

@@ -12,8 +12,10 @@
 
 JSON as the parser gives it is already a Rego value. No value is changed once made.
 
-A **key form** stands for a value where Python needs a hash: a string, a number or null stands for itself; a boolean (which
-Python would take for 0 or 1) and a composite are wrapped in a `Key`. `key` wraps, `unkey` unwraps, and both are the
+A **key form** stands for a value where Python needs a hash: a string, a number or null stands for itself; a
+boolean (which
+Python would take for 0 or 1) and a composite are wrapped in a `Key`. `key` wraps, `unkey` unwraps, and both
+are the
 identity on what policies use nearly always: strings.
 """
 
@@ -25,7 +27,19 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final, TypeAlias
 
-__all__ = ["UNDEFINED", "Key", "Undefined", "Value", "compare", "equal", "key", "ordered", "type_name", "unkey"]
+__all__ = [
+    "UNDEFINED",
+    "Key",
+    "Undefined",
+    "Value",
+    "compare",
+    "equal",
+    "key",
+    "number",
+    "ordered",
+    "type_name",
+    "unkey",
+]
 
 Value: TypeAlias = Any
 """None | bool | int | float | Decimal | str | list | tuple | dict | set | frozenset; see the table above."""
@@ -49,7 +63,8 @@ _SELF_KEYED: Final = frozenset({str, int, float, Decimal, type(None)})
 
 
 class Key:
-    """A boolean or composite value as a member of a set or a key of an object: hashable, equal as Rego has it."""
+    """A boolean or composite value as a member of a set or a key of an object: hashable, equal as Rego has
+    it."""
 
     __slots__ = ("_hash", "value")
 
@@ -88,6 +103,24 @@ def key(value: Value) -> Any:
 def unkey(form: Any) -> Value:
     """The value that a key form stands for."""
     return form.value if type(form) is Key else form
+
+
+_MAX_INTEGRAL_EXPONENT: Final = 4096
+
+
+def number(exact: Decimal) -> int | float | Decimal:
+    """The number in its plainest type: an int when it is whole, a float when that loses nothing, else as it
+    is."""
+    if not exact.is_finite():
+        return float(exact)
+    _, digits, exponent = exact.as_tuple()
+    if isinstance(exponent, int) and exponent >= 0:
+        # A whole number of absurd size stays in its short form: `1e999999999` must not fill the memory.
+        return int(exact) if exponent <= _MAX_INTEGRAL_EXPONENT else exact
+    if len(digits) <= _MAX_INTEGRAL_EXPONENT and exact == exact.to_integral_value():
+        return int(exact)
+    rounded = float(exact)
+    return rounded if math.isfinite(rounded) and Decimal(repr(rounded)) == exact else exact
 
 
 def equal(left: Value, right: Value) -> bool:
@@ -135,7 +168,7 @@ def compare(left: Value, right: Value) -> int:
     if a == 0:
         return 0
     if a <= 3:
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     if a == 4:
         return _compare_sequences(left, right)
     if a == 5:

@@ -1,0 +1,530 @@
+"""Planning the body of a rule: which steps find its answers, in which order.
+
+Everything that is mutually recursive in Rego is so here: literals hold terms, terms hold comprehensions,
+comprehensions
+hold bodies.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
+
+from doorward.compile import plan
+from doorward.compile.free import Comprehension, constant, dotted, leading_names, needs
+from doorward.compile.plan import Block, Const, Operand, Operator
+from doorward.compile.scope import Scope
+from doorward.compile.tree import Document, Node
+from doorward.run.values import key
+from doorward_dsl.diagnostics import CompileError, Diagnostic
+from doorward_dsl.source import Span
+from doorward_dsl.syntax import (
+    Array,
+    ArrayComprehension,
+    Assign,
+    Call,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Set,
+    SetComprehension,
+    SomeDecl,
+    SomeIn,
+    Template,
+    Term,
+    Unify,
+    Var,
+    With,
+)
+from doorward_dsl.syntax import Body as TreeBody
+
+__all__ = ["Answers", "Globals", "Known"]
+
+_OPERATORS: Final[dict[str, Operator]] = {
+    "equal": "equal",
+    "neq": "neq",
+    "lt": "lt",
+    "lte": "lte",
+    "gt": "gt",
+    "gte": "gte",
+    "plus": "plus",
+    "minus": "minus",
+    "internal.member_2": "in",
+}
+_COMPARISONS: Final = frozenset({"equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"})
+_SILENT: Final = frozenset({"print", "internal.print", "internal.test_case"})
+
+
+class Globals(Protocol):
+    """What a body may refer to beyond itself."""
+
+    @property
+    def tree(self) -> Node:
+        """All documents and functions."""
+
+    def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
+        """The number of the unit that holds what the document has at and below a constant path into it."""
+
+    def builtin_arity(self, name: str) -> int | None:
+        """How many arguments a built-in takes; None when there is none of that name, -1 when it varies."""
+
+    def is_relation(self, name: str) -> bool:
+        """Whether the built-in has many outputs for one input."""
+
+    def is_mocked(self, name: str) -> bool:
+        """Whether some `with` of the program replaces the function."""
+
+    def overlay(self, path: tuple[str, ...]) -> plan.Overlay:
+        """The documents at and below a path that a `with` replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A side of a unification that has been worked out."""
+
+    operand: Operand
+
+
+_Side: TypeAlias = Term | Known
+
+
+class Answers:
+    """Plans literals and terms into the steps of one scope."""
+
+    def __init__(self, scope: Scope, program: Globals) -> None:
+        self.scope = scope
+        self.program = program
+
+    # --- literals
+    # ----------------------------------------------------------------------------------------------
+
+    def body(self, body: TreeBody) -> None:
+        """The steps of all literals, one after the other."""
+        for literal in body:
+            self.literal(literal)
+
+    def literal(self, literal: Literal) -> None:
+        """The steps of one literal, under its modifiers."""
+        if not literal.withs:
+            self.expression(literal.expr)
+            return
+        changes = tuple(self._change(modifier) for modifier in literal.withs)
+        self.scope.add(plan.With(changes, literal.span))
+        with self.scope.elsewhere():
+            self.expression(literal.expr)
+        self.scope.add(plan.EndWith(literal.span))
+
+    def expression(self, expr: Expr) -> None:
+        """The steps of one expression."""
+        add, scope = self.scope.add, self.scope
+        match expr:
+            case ExprTerm(term, span):
+                self._holds(term, span)
+            case Assign(target, value, span):
+                self.unify(target, Known(self.value(value)), span)
+            case Unify(left, right, span):
+                self.unify(left, right, span)
+            case SomeIn(index, value, domain, span):
+                source = self.value(domain)
+                at = scope.loop_local() if index is not None and self._is_wanted(index) else None
+                member = scope.loop_local() if self._is_wanted(value) else None
+                add(plan.Scan(at, member, source, scope.ordered, False, span))
+                if index is not None and at is not None:
+                    self.unify(index, Known(at), span)
+                if member is not None:
+                    self.unify(value, Known(member), span)
+            case Every(index_var, value_var, domain, body, span):
+                source = self.value(domain)
+                with scope.nested(ordered=False) as steps:
+                    at = scope.local() if index_var is not None else None
+                    member = scope.local()
+                    if index_var is not None and at is not None:
+                        scope.bind(index_var.name, at)
+                    scope.bind(value_var.name, member)
+                    self.body(body)
+                add(plan.ForAll(at, member, source, Block(tuple(steps), (), True), span))
+            case Not(inner, span):
+                with scope.nested(ordered=False) as steps:
+                    self.expression(inner)
+                add(plan.Absent(Block(tuple(steps), (), True), span))
+            case SomeDecl():
+                pass
+
+    def _is_wanted(self, pattern: Term) -> bool:
+        return (
+            not isinstance(pattern, Var) or pattern.name in self.scope.env or self.scope.wanted(pattern.name)
+        )
+
+    def _holds(self, term: Term, span: Span) -> None:
+        if isinstance(term, Call):
+            name = ".".join(term.name)
+            if name in _SILENT:
+                return
+            if name in _COMPARISONS and len(term.args) == 2:
+                left, right = self.value(term.args[0]), self.value(term.args[1])
+                self.scope.add(plan.Test(_OPERATORS[name], left, right, span))
+                return
+            if len(term.args) == self._arity(term) + 1:
+                inner = Call(term.name, term.args[:-1], term.span, term.name_span)
+                self.unify(term.args[-1], inner, span)
+                return
+        self.scope.add(plan.Truthy(self.value(term), span))
+
+    def _arity(self, call: Call) -> int:
+        function = self._function(call)
+        if function is not None:
+            return function.arity
+        arity = self.program.builtin_arity(".".join(call.name))
+        return -2 if arity is None or arity < 0 else arity
+
+    def _function(self, call: Call) -> Document | None:
+        if call.name[0] != "data":
+            return None
+        node = self.program.tree.find(call.name[1:])
+        document = node.document if node is not None else None
+        return document if document is not None and document.kind == "function" else None
+
+    # --- with
+    # --------------------------------------------------------------------------------------------------
+
+    def _change(self, modifier: With) -> plan.ReplaceInput | plan.ReplaceData | plan.MockFunction:
+        name, path = dotted(modifier.target)
+        if name == "input":
+            return plan.ReplaceInput(tuple(Const(step) for step in path), self.value(modifier.value))
+        if name == "data":
+            node = self.program.tree.find(path)
+            if node is None or node.document is None or node.document.kind != "function":
+                return plan.ReplaceData(self.program.overlay(path), self.value(modifier.value))
+        return self._mock(".".join((name, *path)), modifier.value)
+
+    def _mock(self, mocked: str, replacement: Term) -> plan.MockFunction:
+        if isinstance(replacement, (Ref, Var)) and not needs(replacement, self.scope.env, self.scope.uses):
+            name, path = dotted(replacement)
+            node = self.program.tree.find(path) if name == "data" else None
+            if node is not None and node.document is not None and node.document.kind == "function":
+                return plan.MockFunction(mocked, None, self.program.unit_of(node.document, ()), None)
+        if isinstance(replacement, (Ref, Var)):
+            name, path = dotted(replacement)
+            builtin = ".".join((name, *path))
+            if name not in self.scope.env and self.program.builtin_arity(builtin) is not None:
+                return plan.MockFunction(mocked, None, None, builtin)
+        return plan.MockFunction(mocked, self.value(replacement), None, None)
+
+    # --- terms
+    # -------------------------------------------------------------------------------------------------
+
+    def value(self, term: Term) -> Operand:
+        """The steps that work a term out, and where its value is then."""
+        folded = constant(term)
+        if folded is not None:
+            return folded
+        scope = self.scope
+        match term:
+            case Var("input", span):
+                return self._read(("input",), span)
+            case Var("data", span):
+                return self._data((), span)
+            case Var(name, span):
+                if name not in scope.env:
+                    _unsafe(name, span)
+                return scope.env[name]
+            case Ref():
+                return self._reference(term)
+            case Call():
+                return self._call(term)
+            case Array(items, span):
+                parts = tuple(self.value(item) for item in items)
+                scope.add(plan.MakeArray(made := scope.local(), parts, span))
+                return made
+            case Set(items, span):
+                parts = tuple(self.value(item) for item in items)
+                scope.add(plan.MakeSet(made := scope.local(), parts, span))
+                return made
+            case Object(entries, span):
+                pairs = tuple((self.value(k), self.value(v)) for k, v in entries)
+                scope.add(plan.MakeObject(made := scope.local(), pairs, span))
+                return made
+            case ArrayComprehension() | SetComprehension() | ObjectComprehension():
+                return self._comprehension(term)
+            case Template(pieces, span):
+                return self._template(pieces, span)
+        raise AssertionError(f"not a term: {term!r}")
+
+    def _comprehension(self, term: Comprehension) -> Operand:
+        scope = self.scope
+        floor = scope.loops
+        with scope.nested(ordered=isinstance(term, ArrayComprehension)) as steps:
+            self.body(term.body)
+            if isinstance(term, ObjectComprehension):
+                result: tuple[Operand, ...] = (self.value(term.key), self.value(term.value))
+            else:
+                result = (self.value(term.head),)
+        block = scope.block(steps, result, loops=floor)
+        made = scope.local()
+        match term:
+            case ArrayComprehension():
+                scope.add(plan.Collect(made, "array", block, term.span))
+            case SetComprehension():
+                scope.add(plan.Collect(made, "set", block, term.span))
+            case ObjectComprehension():
+                scope.add(plan.Collect(made, "object", block, term.span))
+        return made
+
+    def _template(self, pieces: Sequence[str | Term | Literal], span: Span) -> Operand:
+        # Each term becomes the set of its values: an empty one is how the built-in sees what is undefined.
+        parts: list[Operand] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                parts.append(Const(piece))
+                continue
+            with self.scope.nested(ordered=False) as steps:
+                result = (self._piece(piece),)
+            collected = self.scope.local()
+            block = self.scope.block(steps, result)
+            self.scope.add(plan.Collect(collected, "set", block, piece.span))
+            parts.append(collected)
+        self.scope.add(plan.MakeArray(array := self.scope.local(), tuple(parts), span))
+        made = self.scope.local()
+        self.scope.add(plan.BuiltinCall(made, "internal.template_string", (array,), False, span))
+        return made
+
+    def _piece(self, piece: Term | Literal) -> Operand:
+        if not isinstance(piece, Literal):
+            return self.value(piece)
+        if not isinstance(piece.expr, ExprTerm):
+            raise AssertionError(f"not a part of a template: {piece!r}")
+        changes = tuple(self._change(modifier) for modifier in piece.withs)
+        self.scope.add(plan.With(changes, piece.span))
+        with self.scope.elsewhere():
+            result = self.value(piece.expr.term)
+        self.scope.add(plan.EndWith(piece.span))
+        return result
+
+    def _call(self, call: Call) -> Operand:
+        scope, name = self.scope, ".".join(call.name)
+        args = tuple(self.value(arg) for arg in call.args)
+        if name in _SILENT:
+            return Const(True)
+        mocked = self.program.is_mocked(name)
+        function = self._function(call)
+        if function is not None:
+            unit = self.program.unit_of(function, ())
+            scope.add(plan.FunctionCall(made := scope.local(), unit, name, args, mocked, call.span))
+            return made
+        if self.program.builtin_arity(name) is None:
+            if not mocked:
+                _refuse("rego_type_error", f"undefined function `{name}`", call.name_span)
+            scope.add(plan.MockCall(made := scope.local(), name, args, call.span))
+            return made
+        if name in _OPERATORS and len(args) == 2 and not mocked:
+            made = scope.local()
+            scope.add(plan.Compute(made, _OPERATORS[name], args[0], args[1], call.span))
+            return made
+        if self.program.is_relation(name) and not mocked:
+            made = scope.loop_local()
+            scope.add(plan.Walk(made, name, args, call.span))
+            return made
+        scope.add(plan.BuiltinCall(made := scope.local(), name, args, mocked, call.span))
+        return made
+
+    # --- references
+    # --------------------------------------------------------------------------------------------
+
+    def _reference(self, ref: Ref) -> Operand:
+        match ref.head:
+            case Var("data"):
+                return self._data(ref.path, ref.span)
+            case Var("input"):
+                names = leading_names(ref.path)
+                return self._along(self._read(("input", *names), ref.span), ref.path[len(names) :])
+        return self._along(self.value(ref.head), ref.path)
+
+    def _data(self, path: Sequence[Term], span: Span) -> Operand:
+        node = self.program.tree
+        for at, name in enumerate(leading_names(path)):
+            if node.document is not None:
+                return self._document(node.document, path[at:], span)
+            child = node.children.get(name)
+            if child is None:
+                names = (*node.path, *leading_names(path[at:]))
+                return self._along(self._read(("data", *names), span), path[len(names) :])
+            node = child
+        rest = path[len(node.path) :]
+        if node.document is not None:
+            return self._document(node.document, rest, span)
+        if not node.children:
+            return self._along(self._read(("data", *node.path), span), rest)
+        branch = self.scope.local()
+        self.scope.add(plan.Branch(branch, node.path, span))
+        reached = self._along(branch, rest, may_branch=True)
+        whole = self.scope.local()
+        self.scope.add(plan.Settle(whole, reached, span))
+        return whole
+
+    def _document(self, document: Document, rest: Sequence[Term], span: Span) -> Operand:
+        if document.kind == "function":
+            self.scope.add(plan.Never(span))
+            return Const(None)
+        unit = self.program.unit_of(document, tuple(_leading_constants(rest)))
+        place = ("unit", str(unit))
+        value = self.scope.reads.get(place)
+        if value is None:
+            value = self.scope.reads[place] = self.scope.local()
+            self.scope.add(plan.RuleCall(value, unit, span))
+        return self._along(value, rest)
+
+    def _read(self, place: tuple[str, ...], span: Span) -> Operand:
+        """The value at a constant path of `input` or of the base document; read once in a function."""
+        known = self.scope.reads.get(place)
+        if known is not None:
+            return known
+        read = self.scope.local() if len(place) == 1 else None
+        if read is not None:
+            self.scope.add(plan.Input(read, span) if place[0] == "input" else plan.Base(read, span))
+        else:
+            source = self._read(place[:-1], span)
+            read = self.scope.local()
+            self.scope.add(plan.Get(read, source, Const(place[-1]), span))
+        self.scope.reads[place] = read
+        return read
+
+    def _along(self, source: Operand, path: Sequence[Term], *, may_branch: bool = False) -> Operand:
+        scope = self.scope
+        for step in path:
+            if self._runs_over(step):
+                index = scope.loop_local() if self._is_wanted(step) else None
+                member = scope.loop_local()
+                scope.add(plan.Scan(index, member, source, scope.ordered, may_branch, step.span))
+                if index is not None:
+                    self.unify(step, Known(index), step.span)
+            else:
+                at = self.value(step)
+                member = scope.local()
+                scope.add(plan.Get(member, source, at, step.span, may_branch))
+            source = member
+        return source
+
+    def _runs_over(self, step: Term) -> bool:
+        if isinstance(step, Var):
+            return step.name not in self.scope.env
+        return isinstance(step, (Array, Object)) and bool(self._needs(step))
+
+    def _needs(self, term: Term) -> set[str]:
+        return needs(term, self.scope.env, self.scope.uses)
+
+    # --- unification
+    # -------------------------------------------------------------------------------------------
+
+    def unify(self, left: _Side, right: _Side, span: Span) -> None:
+        """The steps that make both sides equal, binding what is unbound on either."""
+        pending = deque([(left, right)])
+        waited = 0
+        while pending:
+            equation = pending.popleft()
+            opened = self._open(*equation, span)
+            if opened is not None:
+                pending.extendleft(reversed(opened))
+                waited = 0
+                continue
+            pending.append(equation)
+            waited += 1
+            if waited > len(pending):
+                sides = [side for pair in pending for side in pair if not isinstance(side, Known)]
+                _unsafe(", ".join(sorted(set().union(*map(self._needs, sides)))), span)
+
+    def _open(self, left: _Side, right: _Side, span: Span) -> list[tuple[_Side, _Side]] | None:
+        """Do one equation: the smaller ones it comes down to, or None when it has to wait for others."""
+        match left, right:
+            case Array(), Array():
+                if len(left.items) != len(right.items):
+                    self.scope.add(plan.Never(span))
+                    return []
+                return list(zip(left.items, right.items, strict=True))
+            case Object(), Object():
+                ours, theirs = _constant_keys(left), _constant_keys(right)
+                if ours is not None and theirs is not None:
+                    if ours.keys() != theirs.keys():
+                        self.scope.add(plan.Never(span))
+                        return []
+                    return [(ours[name], theirs[name]) for name in ours]
+        if self._is_ready(right) and self._can_open(left):
+            return self._against(left, self._known(right), span)
+        if self._is_ready(left) and self._can_open(right):
+            return self._against(right, self._known(left), span)
+        return None
+
+    def _can_open(self, side: _Side) -> bool:
+        if isinstance(side, Object):
+            return not any(map(self._needs, (index for index, _ in side.pairs)))
+        return isinstance(side, (Var, Array)) or self._is_ready(side)
+
+    def _is_ready(self, side: _Side) -> bool:
+        return isinstance(side, Known) or not self._needs(side)
+
+    def _known(self, side: _Side) -> Operand:
+        return side.operand if isinstance(side, Known) else self.value(side)
+
+    def _against(self, pattern: _Side, operand: Operand, span: Span) -> list[tuple[_Side, _Side]]:
+        if isinstance(pattern, Known):
+            self.scope.add(plan.Test("equal", pattern.operand, operand, span))
+            return []
+        if not self._needs(pattern):
+            # Asked only now: working the other side out may have bound what was missing (`x = data.p[x]`).
+            self.scope.add(plan.Test("equal", self.value(pattern), operand, span))
+            return []
+        parts: list[tuple[Term, Operand]] = []
+        match pattern:
+            case Var(name):
+                self.scope.bind(name, operand)
+                return []
+            case Array(items):
+                self.scope.add(plan.Shape("array", operand, len(items), span))
+                parts = [(item, Const(at)) for at, item in enumerate(items)]
+            case Object(entries):
+                self.scope.add(plan.Shape("object", operand, len(entries), span))
+                parts = [(item, self.value(index)) for index, item in entries]
+            case _:
+                raise AssertionError(f"not a pattern: {pattern!r}")
+        opened: list[tuple[_Side, _Side]] = []
+        for item, at in parts:
+            if isinstance(item, Var) and not self._is_wanted(item):
+                continue
+            member = self.scope.local()
+            self.scope.add(plan.Get(member, operand, at, span))
+            opened.append((item, Known(member)))
+        return opened
+
+
+def _leading_constants(path: Sequence[Term]) -> list[Any]:
+    found = []
+    for step in path:
+        fixed = constant(step)
+        if fixed is None:
+            break
+        found.append(fixed.value)
+    return found
+
+
+def _constant_keys(pattern: Object) -> dict[Any, Term] | None:
+    found: dict[Any, Term] = {}
+    for index, value in pattern.pairs:
+        fixed = constant(index)
+        if fixed is None:
+            return None
+        found[key(fixed.value)] = value
+    return found
+
+
+def _unsafe(name: str, span: Span) -> NoReturn:
+    _refuse("rego_unsafe_var_error", f"var `{name}` is unsafe", span)
+
+
+def _refuse(code: str, message: str, span: Span) -> NoReturn:
+    raise CompileError([Diagnostic(code, message, span)])

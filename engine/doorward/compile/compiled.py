@@ -1,0 +1,125 @@
+"""A compiled policy set: the face of this room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from doorward.compile.answers import Answers
+from doorward.compile.free import count_variables
+from doorward.compile.functions import emit_query, emit_unit
+from doorward.compile.linker import Linker
+from doorward.compile.plan import Block, Body, Unit
+from doorward.compile.planner import Planner, mocked_functions, replaced
+from doorward.compile.scope import Scope
+from doorward.compile.tree import build_tree
+from doorward.run.context import CallContext
+from doorward.run.errors import BudgetExceeded
+from doorward.run.values import UNDEFINED, Value
+from doorward_dsl.program import Program
+from doorward_dsl.source import NOWHERE
+from doorward_dsl.syntax import Body as QueryBody
+
+__all__ = ["CompileOptions", "Compiled", "compile_program"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How to compile. `indexed` = False tries every statement on every request, which is slow and gives the
+    same."""
+
+    indexed: bool = True
+
+
+_DEFAULT_OPTIONS = CompileOptions()
+
+
+class Compiled:
+    """A program and its base documents, ready to answer. Never changes: any number of threads may use it at
+    once."""
+
+    def __init__(
+        self,
+        program: Program,
+        data: dict[str, Value],
+        options: CompileOptions,
+        mocked: frozenset[str] = frozenset(),
+    ) -> None:
+        self.program = program
+        self.data = data
+        self._options = options
+        self._mocked = mocked_functions(program) | mocked
+        self._tree = build_tree(program)
+        self._planner = Planner(self._tree, self._mocked)
+        units = {document.path: self._planner.unit_of(document, ()) for document in self._tree.documents()}
+        self._planner.finish()
+        self._linker = Linker()
+        self._linker.add_places(self._tree)
+        for unit in self._planner.units:
+            self._linker.load(emit_unit(unit, self._linker), unit.span.source)
+        for path, number in units.items():
+            self._linker.join(path, number)
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """The plan of every document and function."""
+        return tuple(self._planner.units)
+
+    def query(
+        self,
+        body: QueryBody,
+        input: Value = UNDEFINED,  # noqa: A002 - the language's own name
+        *,
+        call: CallContext | None = None,
+    ) -> list[dict[str, Value]]:
+        """The answers of a resolved query: for each, its variables and their Rego values.
+
+        Without a `call` of its own the query runs on the present time, and errors of built-ins make
+        undefined.
+        """
+        replacing = replaced(body=body) - self._mocked
+        if any(not name.startswith("data.") or self._is_function(name) for name in replacing):
+            return Compiled(self.program, self.data, self._options, replacing).query(body, input, call=call)
+        context = call if call is not None else CallContext(strict=False)
+        context.input, context.data = input, self.data
+        function = self._compile_query(body)
+        try:
+            answers: list[dict[str, Value]] = function(context)
+        except RecursionError as error:
+            raise BudgetExceeded("the evaluation went too deep") from error
+        return answers
+
+    def _is_function(self, name: str) -> bool:
+        node = self._tree.find(tuple(name.split(".")[1:]))
+        return node is not None and node.document is not None and node.document.kind == "function"
+
+    def _compile_query(self, body: QueryBody) -> Any:
+        planner = Planner(self._tree, self._mocked, self._planner)
+        linker = Linker(self._linker)
+        scope = Scope(count_variables(body=body), ordered=True)
+        names = tuple(dict.fromkeys(name for name in _in_order(body) if _is_visible(name)))
+        scope.visible = frozenset(names)
+        Answers(scope, planner).body(body)
+        planner.finish()
+        names = tuple(name for name in names if name in scope.env)
+        block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
+        for unit in planner.units:
+            linker.load(emit_unit(unit, linker), unit.span.source)
+        span = body[0].span if body else NOWHERE
+        linker.load(emit_query("query", Body(block, False, span), names, linker), span.source)
+        return linker.namespace["query"]
+
+
+def _in_order(body: QueryBody) -> list[str]:
+    return sorted(count_variables(body=body))
+
+
+def _is_visible(name: str) -> bool:
+    return name[0].isalpha() and name.isidentifier()
+
+
+def compile_program(
+    program: Program, data: dict[str, Value], *, options: CompileOptions = _DEFAULT_OPTIONS
+) -> Compiled:
+    """Compile a resolved and checked program over base documents `data`."""
+    return Compiled(program, data, options)

@@ -1,0 +1,436 @@
+"""The plan: what will run, step by step, before it becomes Python.
+
+    ProgramPlan
+    ├── Unit           a document (complete, set, object) or a function: chains of bodies
+    │   └── Chain      one rule definition and its `else`s
+    │       └── Body   steps, then what an answer gives
+    └── KindPlan       the statements of a kind (see `decision`)
+
+A body is a flat list of steps. Each step either goes on or gives up on the answer at hand; `Scan` opens a
+loop around all
+steps after it. What a step works out lands in a `Local`, numbered in its function. An answer that gives up
+is undefined:
+there are no exceptions in this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from doorward.run.values import Value
+from doorward_dsl.source import Span
+
+__all__ = [
+    "Absent",
+    "Base",
+    "Block",
+    "Body",
+    "Branch",
+    "BuiltinCall",
+    "Chain",
+    "Collect",
+    "Compute",
+    "Const",
+    "EndWith",
+    "ForAll",
+    "FunctionCall",
+    "Get",
+    "Input",
+    "Local",
+    "MakeArray",
+    "MakeObject",
+    "MakeSet",
+    "MockCall",
+    "Never",
+    "Operand",
+    "Operator",
+    "Overlay",
+    "ReplaceData",
+    "ReplaceInput",
+    "RuleCall",
+    "Scan",
+    "Settle",
+    "Shape",
+    "Step",
+    "Test",
+    "Truthy",
+    "Unit",
+    "UnitKind",
+    "Walk",
+    "With",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value known when compiling."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The variable `id` of its function."""
+
+    id: int
+
+
+Operand: TypeAlias = Const | Local
+Operator = Literal["equal", "neq", "lt", "lte", "gt", "gte", "plus", "minus", "in"]
+UnitKind = Literal["complete", "set", "object", "function"]
+
+# --- reading
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The whole input."""
+
+    to: Local
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The base document `data` alone, without rules."""
+
+    to: Local
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """The member of a value at a key; of a set, the member itself."""
+
+    to: Local
+    source: Operand
+    key: Operand
+    span: Span
+    branch: bool = False
+    """The source may be a branch of the tree of documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A place in the tree of documents below which rules stand; its parts are worked out when they are asked
+    for."""
+
+    to: Local
+    path: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The whole value of what may be a branch."""
+
+    to: Local
+    source: Operand
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCall:
+    """The value of a document, worked out at most once per evaluation."""
+
+    to: Local
+    unit: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A loop over the members of a collection; over nothing when the value is none.
+
+    `ordered` asks for Rego's total order, where the order can be seen in the result. `branch` says that the
+    source may be
+    a branch of the tree of documents.
+    """
+
+    key: Local | None
+    value: Local | None
+    source: Operand
+    ordered: bool
+    branch: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A loop over the outputs of a built-in that relates one input to many outputs."""
+
+    to: Local
+    name: str
+    args: tuple[Operand, ...]
+    span: Span
+
+
+# --- making
+# ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MakeArray:
+    to: Local
+    items: tuple[Operand, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSet:
+    to: Local
+    items: tuple[Operand, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MakeObject:
+    to: Local
+    pairs: tuple[tuple[Operand, Operand], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """A comprehension: every answer of the block adds its result."""
+
+    to: Local
+    kind: Literal["array", "set", "object"]
+    block: Block
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call of a user function. `mockable` when some `with` of the program replaces it."""
+
+    to: Local
+    unit: int
+    name: str
+    args: tuple[Operand, ...]
+    mockable: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinCall:
+    """A call of a built-in; its error is undefined unless the evaluation is strict."""
+
+    to: Local
+    name: str
+    args: tuple[Operand, ...]
+    mockable: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MockCall:
+    """A call of a function that only a `with` can give a meaning here (its name is known, its body is
+    not)."""
+
+    to: Local
+    name: str
+    args: tuple[Operand, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """An operator that is worked out in place."""
+
+    to: Local
+    operator: Operator
+    left: Operand
+    right: Operand
+    span: Span
+
+
+# --- testing
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Gives up unless the comparison holds."""
+
+    __test__ = False
+
+    operator: Operator
+    left: Operand
+    right: Operand
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Truthy:
+    """Gives up when the value is `false`."""
+
+    source: Operand
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Gives up unless the value is an array, or object, of exactly `size` members."""
+
+    kind: Literal["array", "object"]
+    source: Operand
+    size: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Gives up."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Gives up when the block has an answer."""
+
+    block: Block
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ForAll:
+    """Gives up unless the block has an answer for every member of the collection."""
+
+    key: Local | None
+    value: Local
+    source: Operand
+    block: Block
+    span: Span
+
+
+# --- with
+# ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceInput:
+    path: tuple[Operand, ...]
+    value: Operand
+
+
+@dataclass(slots=True)
+class Overlay:
+    """The documents that a replaced part of `data` covers: each with its path below the replaced part.
+
+    Filled in when the program is complete, since planning may still add documents.
+    """
+
+    path: tuple[str, ...]
+    units: tuple[tuple[int, tuple[Any, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceData:
+    overlay: Overlay
+    value: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class MockFunction:
+    """`name` gives `value`, or does what the function `unit` or the built-in `builtin` does."""
+
+    name: str
+    value: Operand | None
+    unit: int | None
+    builtin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class With:
+    """The steps up to the matching `EndWith` run on other input, data or functions."""
+
+    changes: tuple[ReplaceInput | ReplaceData | MockFunction, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class EndWith:
+    span: Span
+
+
+Step: TypeAlias = (
+    Input
+    | Base
+    | Get
+    | Branch
+    | Settle
+    | RuleCall
+    | Scan
+    | Walk
+    | MakeArray
+    | MakeSet
+    | MakeObject
+    | Collect
+    | FunctionCall
+    | BuiltinCall
+    | MockCall
+    | Compute
+    | Test
+    | Truthy
+    | Shape
+    | Never
+    | Absent
+    | ForAll
+    | With
+    | EndWith
+)
+
+# --- bodies and units
+# ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps, and what each answer gives: nothing for a mere test, one operand, or a key and a value.
+
+    `single`: all answers give the same, so that the first will do.
+    """
+
+    steps: tuple[Step, ...]
+    result: tuple[Operand, ...]
+    single: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One body of a rule. For an object, `block.result` is the path below the document and then the value.
+
+    `into_set`: the value is a member of the set at that path.
+    """
+
+    block: Block
+    into_set: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A definition: the first of its bodies that has an answer gives the value."""
+
+    bodies: tuple[Body, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One document or function: what all its definitions give together."""
+
+    id: int
+    kind: UnitKind
+    path: tuple[Any, ...]
+    """Below `data`; for a part of a document with dynamic paths, the part's path."""
+    params: tuple[Local, ...]
+    chains: tuple[Chain, ...]
+    default: Chain | None
+    span: Span
+    locals: int = field(default=0)
+    """How many locals its bodies use."""

@@ -1,0 +1,98 @@
+"""The state of planning one function: its variables, its steps so far, and what it has read already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from doorward.compile.plan import Block, Const, Local, Operand, Scan, Step, Walk
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """One function in the making.
+
+    `bind` and `local` name things, `add` appends a step, `nested` opens a block of its own. `depth_of` tells
+    how many
+    loops stand around the place where a local is made.
+    """
+
+    def __init__(self, uses: Counter[str], *, ordered: bool = False) -> None:
+        self.uses = uses
+        """How often each variable occurs in the whole rule: one that occurs once is not worth a local."""
+        self.ordered = ordered
+        """Whether the order of answers can be seen."""
+        self.env: dict[str, Operand] = {}
+        self.steps: list[Step] = []
+        self.reads: dict[tuple[str, ...], Operand] = {}
+        """Places of `input` and `data` that have been read on every way to here."""
+        self.visible: frozenset[str] = frozenset()
+        self._loops = 0
+        self._depths: list[int] = []
+
+    @property
+    def locals(self) -> int:
+        """How many locals there are."""
+        return len(self._depths)
+
+    def local(self) -> Local:
+        """A new local."""
+        self._depths.append(self._loops)
+        return Local(len(self._depths) - 1)
+
+    def add(self, step: Step) -> None:
+        """Append a step; a loop stands around all that follow."""
+        self.steps.append(step)
+        if isinstance(step, (Scan, Walk)):
+            self._loops += 1
+
+    def loop_local(self) -> Local:
+        """A new local that the loop about to be added will set."""
+        self._depths.append(self._loops + 1)
+        return Local(len(self._depths) - 1)
+
+    def bind(self, name: str, operand: Operand) -> None:
+        """Give a variable its value."""
+        self.env[name] = operand
+
+    def wanted(self, name: str) -> bool:
+        """Whether anything but this one occurrence needs the variable."""
+        return self.uses[name] > 1 or name in self.visible
+
+    def depth_of(self, operand: Operand) -> int:
+        """The number of loops around the place where the operand is made."""
+        return 0 if isinstance(operand, Const) else self._depths[operand.id]
+
+    @contextmanager
+    def nested(self, *, ordered: bool) -> Iterator[list[Step]]:
+        """A block of its own: what it binds and reads is not known outside."""
+        outside = (self.steps, self.env, self.reads, self.ordered, self._loops)
+        self.steps, self.env, self.reads = [], dict(self.env), dict(self.reads)
+        self.ordered = ordered
+        try:
+            yield self.steps
+        finally:
+            self.steps, self.env, self.reads, self.ordered, self._loops = outside
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Steps that run on another input or data: what was read does not hold there."""
+        outside, self.reads = self.reads, {}
+        try:
+            yield
+        finally:
+            self.reads = outside
+
+    def block(
+        self, steps: list[Step], result: tuple[Operand, ...] = (), *, loops: int | None = None
+    ) -> Block:
+        """The finished block. Its answers are all alike when no result is made inside one of its loops."""
+        floor = self._loops if loops is None else loops
+        return Block(tuple(steps), result, all(self.depth_of(operand) <= floor for operand in result))
+
+    @property
+    def loops(self) -> int:
+        """The number of loops around the next step."""
+        return self._loops

@@ -1,0 +1,71 @@
+"""Planning documents and functions: every rule that defines them, in one unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from doorward.compile.answers import Answers, Globals, Known
+from doorward.compile.free import count_variables
+from doorward.compile.plan import Block, Body, Chain, Const, Local, Operand, Unit, UnitKind
+from doorward.compile.scope import Scope
+from doorward.compile.tree import Document, Placed
+from doorward_dsl.syntax import Rule, Scalar, Term
+
+__all__ = ["plan_unit"]
+
+
+def plan_unit(
+    number: int, document: Document, path: tuple[Any, ...], rules: Sequence[Placed], program: Globals
+) -> Unit:
+    """The plan of one document or function, from all its rules or from those that may fill `path`."""
+    kind = document.kind
+    params = tuple(Local(at) for at in range(document.arity))
+    chains: list[Chain] = []
+    default: Chain | None = None
+    highest = document.arity
+    for placed in rules:
+        bodies = []
+        rule: Rule | None = placed.rule
+        while rule is not None:
+            body, used = _plan_body(rule, kind, placed.suffix, params, placed.rule, program)
+            highest = max(highest, used)
+            bodies.append(body)
+            rule = rule.else_
+        chain = Chain(tuple(bodies), placed.rule.span)
+        if placed.rule.default:
+            default = chain
+        else:
+            chains.append(chain)
+    return Unit(number, kind, path, params, tuple(chains), default, document.rules[0].rule.span, highest)
+
+
+def _plan_body(
+    rule: Rule,
+    kind: UnitKind,
+    suffix: tuple[Term, ...],
+    params: tuple[Local, ...],
+    first: Rule,
+    program: Globals,
+) -> tuple[Body, int]:
+    head = rule.head
+    value = head.value if head.value is not None else Scalar(True, head.span)
+    args = head.args if head.args is not None else first.head.args or ()
+    members = [*suffix, *([head.key] if head.key is not None else []), value]
+    scope = Scope(count_variables(*args, *members, body=rule.body))
+    answers = Answers(scope, program)
+    for _ in params:
+        scope.local()
+    for pattern, param in zip(args, params, strict=True):
+        answers.unify(pattern, Known(param), head.span)
+    answers.body(rule.body)
+    result: tuple[Operand, ...]
+    if kind == "object":
+        leaf = answers.value(head.key) if head.key is not None else answers.value(value)
+        result = (*(answers.value(step) for step in suffix), leaf)
+    elif head.key is not None:
+        result = (answers.value(head.key),)
+    else:
+        result = (answers.value(value),)
+    single = all(isinstance(operand, Const) or scope.depth_of(operand) == 0 for operand in result)
+    return Body(Block(tuple(scope.steps), result, single), head.key is not None, rule.span), scope.locals
