@@ -1,11 +1,11 @@
 """Errors of evaluation.
 
-    EvaluationError
-    ├── ConflictError       eval_conflict_error   one document, two values
-    ├── TypeMismatchError   eval_type_error       a value of the wrong type reached a place that cannot take it
-    ├── BuiltinError        eval_builtin_error    a built-in refused its arguments
-    ├── WithMergeError      eval_with_merge_error `with` over a place that cannot hold it
-    └── BudgetExceeded      eval_budget_error     steps, time, size or depth went over the limit
+EvaluationError
+├── ConflictError       eval_conflict_error   one document, two values
+├── TypeMismatchError   eval_type_error       a value of the wrong type reached a place that cannot take it
+├── BuiltinError        eval_builtin_error    a built-in refused its arguments
+├── WithMergeError      eval_with_merge_error `with` over a place that cannot hold it
+└── BudgetExceeded      eval_budget_error     steps, time, size or depth went over the limit
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from __future__ import annotations
 from doorward_dsl.diagnostics import DoorwardError
 from doorward_dsl.source import Span
 
-__all__ = ["BudgetExceeded", "BuiltinError", "ConflictError", "EvaluationError", "TypeMismatchError", "WithMergeError"]
+__all__ = [
+    "BudgetExceeded",
+    "BuiltinError",
+    "ConflictError",
+    "EvaluationError",
+    "TypeMismatchError",
+    "WithMergeError",
+]
 
 
 class EvaluationError(DoorwardError):
