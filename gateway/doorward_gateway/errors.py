@@ -30,7 +30,7 @@ CredentialRefusal = Literal["unknown", "expired", "used", "revoked", "wrong reso
 
 ApprovalRefusal = Literal[
     "unknown",
-    "not pending",
+    "not waiting",
     "expired",
     "own request",
     "not a person",

@@ -11,8 +11,8 @@ from doorward_gateway.clock import rfc3339
 
 __all__ = ["Approval", "ApprovalEvent", "ApprovalState", "Operation", "Requirement"]
 
-ApprovalState = Literal["pending", "approved", "refused", "expired", "cancelled", "used"]
-"""`pending` → `approved` → `used`, or from either of the first two to an end without use."""
+ApprovalState = Literal["waiting", "approved", "refused", "expired", "cancelled", "used"]
+"""`waiting` → `approved` → `used`, or from either of the first two to an end without use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class ApprovalStore:
         now = self._clock()
         approval = Approval(
             id="apr_" + secrets.token_hex(6),
-            state="pending",
+            state="waiting",
             node=self._node,
             operation=operation,
             requirement=requirement,
@@ -89,7 +89,7 @@ class ApprovalStore:
         return approval
 
     async def wait(self, approval_id: str) -> Approval:
-        """Returns once the approval is no longer pending: approved, refused, expired, cancelled (or used).
+        """Returns once the approval is no longer waiting: approved, refused, expired, cancelled (or used).
 
         Cancelling the wait (the client has gone) does not cancel the approval: call `cancel` for that. Raises
         `ApprovalRefused` when there is no such approval, and `StateUnavailable`.
@@ -100,7 +100,7 @@ class ApprovalStore:
             while True:
                 woken.clear()
                 approval = await self.get(approval_id)
-                if approval.state != "pending":
+                if approval.state != "waiting":
                     return approval
                 self._watch_others()
                 remaining = (approval.deadline_ns - self._clock()) / 1e9
@@ -117,7 +117,7 @@ class ApprovalStore:
     ) -> Approval:
         """Gives or refuses consent in the name of `approver`, and wakes who waits.
 
-        Raises `ApprovalRefused`: no such approval, not pending, past its deadline, the approver's own
+        Raises `ApprovalRefused`: no such approval, not waiting, past its deadline, the approver's own
         request, not a person, or in none of the groups. Whoever may not consent may not refuse either; each
         such attempt stands in the history. Raises `StateUnavailable`.
         """
@@ -128,21 +128,21 @@ class ApprovalStore:
             if denied is not None:
                 add_event(connection, approval_id, ApprovalEvent(now, "denied", approver.id, denied[1]))
                 return denied
-            if approval.state != "pending":
-                return _not_pending(approval)
+            if approval.state != "waiting":
+                return _not_waiting(approval)
             decided = replace(approval, state=event, decided_ns=now, decided_by=approver.id, comment=comment)
             return _record(connection, decided, ApprovalEvent(now, event, approver.id, comment))
 
         return await self._change(approval_id, work)
 
     async def cancel(self, approval_id: str, why: str) -> Approval:
-        """Ends an approval that is pending, or approved and not yet used; one that has ended stays as it is.
+        """Ends an approval that is waiting, or approved and not yet used; one that has ended stays as it is.
 
         Raises `ApprovalRefused` when there is no such approval, and `StateUnavailable`.
         """
 
         def work(connection: sqlite3.Connection, approval: Approval, now: int) -> _Outcome:
-            if approval.state not in ("pending", "approved"):
+            if approval.state not in ("waiting", "approved"):
                 return approval
             cancelled = replace(approval, state="cancelled", comment=approval.comment or why)
             return _record(connection, cancelled, ApprovalEvent(now, "cancelled", "", why))
@@ -165,7 +165,7 @@ class ApprovalStore:
         """Cancels what this node asked for before it was restarted. Returns how many."""
         rows = await self._database.read(
             lambda connection: connection.execute(
-                "SELECT id FROM approval WHERE node = ? AND state IN ('pending', 'approved')", (self._node,)
+                "SELECT id FROM approval WHERE node = ? AND state IN ('waiting', 'approved')", (self._node,)
             ).fetchall()
         )
         for row in rows:
@@ -181,17 +181,17 @@ class ApprovalStore:
             return await self._change(approval_id, lambda _connection, current, _now: current)
         return approval
 
-    async def entries(self, *, pending_only: bool = True) -> list[Approval]:
+    async def entries(self, *, waiting_only: bool = True) -> list[Approval]:
         """The approvals that are kept, oldest first."""
         now = self._clock()
-        wanted = " WHERE state = 'pending'" if pending_only else ""
+        wanted = " WHERE state = 'waiting'" if waiting_only else ""
         rows = await self._database.read(
             lambda connection: connection.execute(
                 f"SELECT * FROM approval{wanted} ORDER BY opened_ns, id"  # noqa: S608 - a constant
             ).fetchall()
         )
         found = [from_row(row) for row in rows]
-        if pending_only:
+        if waiting_only:
             return [approval for approval in found if not _overdue(approval, now)]
         return [
             replace(approval, state="expired") if _overdue(approval, now) else approval for approval in found
@@ -271,7 +271,7 @@ def _asker(approval: Approval) -> str:
 
 
 def _overdue(approval: Approval, now: int) -> bool:
-    return approval.state == "pending" and approval.deadline_ns <= now
+    return approval.state == "waiting" and approval.deadline_ns <= now
 
 
 def _record(connection: sqlite3.Connection, approval: Approval, event: ApprovalEvent) -> Approval:
@@ -292,10 +292,10 @@ def _denial(approval: Approval, approver: Identity) -> tuple[ApprovalRefusal, st
     return None
 
 
-def _not_pending(approval: Approval) -> tuple[ApprovalRefusal, str]:
+def _not_waiting(approval: Approval) -> tuple[ApprovalRefusal, str]:
     if approval.state == "expired":
         return "expired", f"approval `{approval.id}` was not decided in time"
-    return "not pending", f"approval `{approval.id}` is {approval.state} already"
+    return "not waiting", f"approval `{approval.id}` is {approval.state} already"
 
 
 def _unknown(approval_id: str) -> ApprovalRefused:

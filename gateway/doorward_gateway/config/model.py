@@ -13,10 +13,10 @@
       tls: {ca: ca.crt, certificate: client.crt, key: client.key}      # absent: plaintext
       token_file: engine.token                 # bearer token, where the engine asks for one
 
-    control: {listen: 127.0.0.1:6480}
+    control: {listen: 127.0.0.1:6480, operators: [security]}
     state: {directory: state}                  # credentials and approvals
     recording: {directory: record, durable: true, segment_size: 64MiB, rows: 1000, value_size: 4KiB}
-    credentials: {max_ttl: 8h}
+    credentials: {default_ttl: 5m, max_ttl: 8h}
     approvals: {max_wait: 1h}
     limits: {sessions: 1000, message_size: 64MiB, statement_size: 1MiB, startup_timeout: 10s}
 
@@ -127,9 +127,13 @@ class EngineConfig(HasSecret):
 
 
 class ControlConfig(Section):
-    """Where the control API listens: loopback only, it speaks plain HTTP."""
+    """Where the control API listens: loopback only, it speaks plain HTTP.
+
+    Members of `operators` see and end everybody's sessions; others their own.
+    """
 
     listen: Address = HostPort("127.0.0.1", 6480)
+    operators: tuple[_Text, ...] = ()
 
     @field_validator("listen")
     @classmethod
@@ -159,8 +163,9 @@ class RecordingConfig(Section):
 
 
 class CredentialConfig(Section):
-    """The longest life of a gateway credential, whatever a policy says."""
+    """The longest life of a credential, whatever a policy says, and the life where it says nothing."""
 
+    default_ttl: Milliseconds = Field(default=5 * 60_000, ge=1_000)
     max_ttl: Milliseconds = Field(default=8 * 3_600_000, ge=1_000)
 
 

@@ -1,1 +1,14 @@
-"""The control API of a node: credentials, approvals, live sessions, health."""
+"""The control API of a node: credentials, approvals, live sessions, health.
+
+server = await ControlServer.start(control_api(ControlParts(…)), config.control.listen)
+…
+await server.close()
+"""
+
+from __future__ import annotations
+
+from doorward_gateway.control.api import control_api
+from doorward_gateway.control.parts import ControlParts, Decider, Endpoint
+from doorward_gateway.control.server import ControlServer
+
+__all__ = ["ControlParts", "ControlServer", "Decider", "Endpoint", "control_api"]

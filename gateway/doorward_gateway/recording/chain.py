@@ -74,7 +74,14 @@ _TYPES: Final = {
 
 
 class MalformedRecord(ValueError):
-    """A line is not a record, or not the one that was written. The message says which, in a few words."""
+    """A line is not a record, or not the one that was written. The message says which, in a few words.
+
+    `cut_short`: its end is missing.
+    """
+
+    def __init__(self, message: str, *, cut_short: bool = False) -> None:
+        super().__init__(message)
+        self.cut_short = cut_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,9 @@ def encode(
 def decode(line: bytes) -> Record:
     """The record of a whole line, its hash checked; the chain is the caller's. Raises `MalformedRecord`."""
     if not line.endswith(b"\n"):
-        raise MalformedRecord("is cut short" if len(line) <= MAX_LINE else "is too long")
+        if len(line) > MAX_LINE:
+            raise MalformedRecord("is too long")
+        raise MalformedRecord("is cut short", cut_short=True)
     line = line[:-1]
     covered, tail = line[:-_TAIL_LENGTH], line[-_TAIL_LENGTH:]
     if not tail.startswith(_TAIL) or not tail.endswith(b'"}'):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from doorward_gateway.config import Config, HostPort, load
 from doorward_gateway.errors import ConfigError
 

@@ -1,0 +1,43 @@
+"""`doorward gateway`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from doorward_gateway.cli.shared import UNAVAILABLE, USAGE, fail
+
+__all__ = ["gateway"]
+
+
+def gateway(
+    config: Annotated[Path, typer.Option("--config", help="The configuration, a YAML file.")],
+    check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
+) -> None:
+    """Run a gateway until it is told to stop.
+
+    DOORWARD_GATEWAY_… variables override the file: DOORWARD_GATEWAY_ENGINE__TARGET sets engine.target.
+    Exit status: 0 stopped (or the configuration is good), 2 a bad configuration, 3 it could not start.
+    """
+    from doorward_gateway.config import load
+    from doorward_gateway.errors import ConfigError, GatewayError
+
+    try:
+        loaded = load(config, os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        raise typer.Exit(USAGE) from None
+    if check:
+        names = ", ".join(sorted(loaded.resources))
+        typer.echo(f"{config}: good; node `{loaded.node}`, resources: {names}")
+        return
+    from doorward_gateway.node import run
+
+    try:
+        run(loaded)
+    except GatewayError as error:
+        fail(error.message, UNAVAILABLE)

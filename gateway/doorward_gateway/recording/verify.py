@@ -1,0 +1,231 @@
+"""Checking a record offline: is it whole, and if not, which record is the first that is not as it was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from doorward_gateway.recording.chain import (
+    FORMAT,
+    GENESIS_PREV,
+    HEAD_NAME,
+    MalformedRecord,
+    Record,
+    head_bytes,
+    read_head,
+    segment_name,
+)
+from doorward_gateway.recording.reader import Line, lines, segments
+
+__all__ = ["Damage", "Problem", "Report", "verify_record"]
+
+Damage = Literal["changed", "dropped", "reordered", "truncated", "replaced", "head"]
+"""What happened to a record. `head`: the log is whole, and `HEAD` is missing or not as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The first bad record: its number, where it stands or should stand, and what is wrong."""
+
+    damage: Damage
+    seq: int
+    file: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked, up to the first problem."""
+
+    directory: Path
+    records: int
+    segments: int
+    first: str
+    last: str
+    head: str
+    problem: Problem | None
+
+    def document(self) -> dict[str, Any]:
+        """The report for programs."""
+        problem = self.problem
+        return {
+            "ok": problem is None,
+            "records": self.records,
+            "segments": self.segments,
+            "first": self.first,
+            "last": self.last,
+            "head": self.head,
+            "problem": None
+            if problem is None
+            else {
+                "damage": problem.damage,
+                "seq": problem.seq,
+                "file": problem.file,
+                "line": problem.line,
+                "message": problem.message,
+            },
+        }
+
+    def sentence(self) -> str:
+        """The report for people."""
+        if self.problem is None:
+            return (
+                f"verified: {self.records} records in {self.segments} segments, {self.first[:19]}Z to"
+                f" {self.last[:19]}Z, head {self.head[:16]}…"
+            )
+        problem = self.problem
+        return (
+            f"NOT VERIFIED: record {problem.seq} ({problem.file}, line {problem.line}) {problem.message};"
+            f" {self.records} records before it are as they were written"
+        )
+
+
+def verify_record(directory: Path) -> Report:
+    """Reads a whole record in bounded memory, and stops at the first problem. Raises `OSError`.
+
+    The record may be one that is being written: what comes after `HEAD` was read is not required to be there.
+    """
+    try:
+        head_content = (directory / HEAD_NAME).read_bytes()
+    except FileNotFoundError:
+        head_content = None
+    files = segments(directory)
+    check = _Check(directory, files, head_content)
+    problem = check.run()
+    good = check.good
+    last = 0 if good is None else good.seq
+    return Report(
+        directory=directory,
+        records=last if problem is None or problem.damage == "head" else problem.seq - 1,
+        segments=len(files),
+        first=check.first_time,
+        last="" if good is None else good.time,
+        head="" if good is None else good.hash,
+        problem=problem,
+    )
+
+
+class _Check:
+    """One pass over the log; `good` is the last record up to which everything fits."""
+
+    def __init__(self, directory: Path, files: list[Path], head_content: bytes | None) -> None:
+        self.good: Record | None = None
+        self.first_time = ""
+        self._directory = directory
+        self._files = files
+        self._head_content = head_content
+        self._head = None if head_content is None else read_head(head_content)
+        self._last_line: Line | None = None
+
+    def run(self) -> Problem | None:
+        stream = self._lines()
+        for line in stream:
+            problem = self._check(line, stream)
+            if problem is not None:
+                return problem
+            self._last_line = line
+            assert isinstance(line.record, Record)  # noqa: S101 - `_check` has seen to it
+            self.good = line.record
+        return self._check_head()
+
+    def _lines(self) -> Iterator[Line]:
+        for file in self._files:
+            yield from lines(file)
+
+    def _check(self, line: Line, rest: Iterator[Line]) -> Problem | None:
+        expected = 1 if self.good is None else self.good.seq + 1
+        prev = GENESIS_PREV if self.good is None else self.good.hash
+        record = line.record
+        if isinstance(record, MalformedRecord):
+            damage: Damage = "truncated" if record.cut_short else "changed"
+            return self._at(line, damage, expected, str(record))
+        if record.seq != expected:
+            return self._out_of_order(line, record, expected, rest)
+        if record.prev != prev:
+            return self._broken_link(line, record, rest)
+        if self._head is not None and self._head[0] == record.seq and self._head[1] != record.hash:
+            return self._at(line, "replaced", expected, f"is not the one that `{HEAD_NAME}` names")
+        return self._check_start(line, record) or self._check_set_aside(line, record)
+
+    def _check_start(self, line: Line, record: Record) -> Problem | None:
+        if self.good is None:
+            self.first_time = record.time
+            if record.kind != "genesis":
+                return self._at(line, "changed", 1, "is not the beginning of a record")
+        if record.kind in ("genesis", "segment") and record.body.get("format") != FORMAT:
+            return self._at(line, "changed", record.seq, "is of a format that is not known here")
+        if line.number == 1 and line.file.name != segment_name(record.seq):
+            return self._at(line, "changed", record.seq, "stands in a file that was renamed")
+        return None
+
+    def _check_set_aside(self, line: Line, record: Record) -> Problem | None:
+        """What a crash left, and was set aside, must still be there as it was."""
+        name = record.body.get("file")
+        if record.kind != "recovered" or not isinstance(name, str):
+            return None
+        file = self._directory / Path(name).name
+        try:
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            digest = ""
+        if digest == record.body.get("sha256"):
+            return None
+        return self._at(line, "changed", record.seq, f"names `{file.name}`, which is not as it was set aside")
+
+    def _out_of_order(self, line: Line, record: Record, expected: int, rest: Iterator[Line]) -> Problem:
+        if record.seq < expected:
+            message = f"is not here: record {record.seq} stands here once more"
+            return self._at(line, "reordered", expected, message)
+        for later in rest:
+            if isinstance(later.record, Record) and later.record.seq == expected:
+                place = f"line {later.number} of {later.file.name}"
+                return self._at(line, "reordered", expected, f"is not here but in {place}")
+        missing = record.seq - expected
+        what = "is missing" if missing == 1 else f"and the {missing - 1} after it are missing"
+        return self._at(line, "dropped", expected, what)
+
+    def _broken_link(self, line: Line, record: Record, rest: Iterator[Line]) -> Problem:
+        """Either this record is not the one that was written, or the one before is: the one behind knows."""
+        follower = next(rest, None)
+        known: str | None = None
+        if follower is not None and isinstance(follower.record, Record):
+            known = follower.record.prev
+        elif follower is None and self._head is not None and self._head[0] == record.seq:
+            known = self._head[1]
+        if known == record.hash and self.good is not None and self._last_line is not None:
+            bad = self.good
+            return Problem(
+                "replaced",
+                bad.seq,
+                self._last_line.file.name,
+                self._last_line.number,
+                "is not the one that the record after it names",
+            )
+        return self._at(line, "replaced", record.seq, "does not name the record before it")
+
+    def _check_head(self) -> Problem | None:
+        last = 0 if self.good is None else self.good.seq
+        line = self._last_line
+        file, number = (HEAD_NAME, 1) if line is None else (line.file.name, line.number + 1)
+        if self._head is not None and self._head[0] > last:
+            message = f"is missing: the log ends before it, and `{HEAD_NAME}` names record {self._head[0]}"
+            return Problem("truncated", last + 1, file, number, message)
+        if self._head_content is None:
+            what = (
+                f"cannot be told to be the last: `{HEAD_NAME}` is missing"
+                if last
+                else "is missing: nothing is here"
+            )
+            return Problem("head", max(last, 1), file if line is None else HEAD_NAME, 1, what)
+        if self._head is None or self._head_content != head_bytes(*self._head):
+            return Problem(
+                "head", last, HEAD_NAME, 1, f"cannot be told to be the last: `{HEAD_NAME}` was changed"
+            )
+        return None
+
+    def _at(self, line: Line, damage: Damage, seq: int, message: str) -> Problem:
+        return Problem(damage, seq, line.file.name, line.number, message)
