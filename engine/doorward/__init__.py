@@ -57,7 +57,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: the command answers `--help` without loading a grammar or a parser of SQL.
+    # Imported when first asked for: the command says `--help` without loading a grammar or a parser of SQL.
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module `doorward` has no attribute `{name}`")

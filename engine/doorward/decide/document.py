@@ -16,6 +16,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
+from doorward.run.values import number
 from doorward_dsl.diagnostics import DoorwardError
 
 __all__ = ["Clock", "InvalidRequest", "complete", "exact_number", "loads_exactly", "parse_document"]
@@ -66,16 +67,12 @@ def _check_depth(document: Any) -> None:
     raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
 
 
-def exact_number(text: str) -> float | Decimal:
-    """A number with a fraction or an exponent:
-
-    A float where that is exact, else a Decimal. Raises ValueError.
-    """
+def exact_number(text: str) -> int | float | Decimal:
+    """The Rego number for a number with a fraction or an exponent. Raises ValueError."""
     exact = Decimal(text)
     if exact and abs(exact.adjusted()) > _MAX_MAGNITUDE:
         raise ValueError(f"the number `{text[:40]}` is too large or too small")
-    number = float(text)
-    return number if Decimal(repr(number)) == exact else exact
+    return number(exact)
 
 
 class Clock:
@@ -91,17 +88,17 @@ class Clock:
 
     def instant(self, now_ns: int) -> dict[str, Any]:
         """The `time` section for an instant in nanoseconds since 1970. Raises InvalidRequest."""
-        number, rest = divmod(now_ns, 60_000_000_000)
+        minute, rest = divmod(now_ns, 60_000_000_000)
         latest = self._latest
-        if latest[0] != number:
-            self._latest = latest = self._minute(number)
+        if latest[0] != minute:
+            self._latest = latest = self._minute(minute)
         seconds, fraction = divmod(rest, 1_000_000_000)
         return {**latest[2], "ns": now_ns, "rfc3339": f"{latest[1]}{seconds:02d}.{fraction:09d}Z"}
 
     @staticmethod
-    def _minute(number: int) -> tuple[int, str, dict[str, Any]]:
+    def _minute(minute: int) -> tuple[int, str, dict[str, Any]]:
         try:
-            moment = datetime.fromtimestamp(number * 60, UTC)
+            moment = datetime.fromtimestamp(minute * 60, UTC)
         except (ValueError, OverflowError, OSError):
             raise InvalidRequest(
                 "the instant of the decision is outside the years that can be written"
@@ -114,7 +111,7 @@ class Clock:
             "hour": moment.hour,
             "minute": moment.minute,
         }
-        return number, f"{moment:%Y-%m-%dT%H:%M:}", calendar
+        return minute, f"{moment:%Y-%m-%dT%H:%M:}", calendar
 
 
 _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)

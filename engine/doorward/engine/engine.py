@@ -11,22 +11,17 @@ from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.request import AccessRequest, document_schemas
-from doorward.engine.export import to_json
 from doorward.engine.policies import PolicySet, policies_from, read_policies
 from doorward.facts.postgres import Catalogue
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
+from doorward.run.convert import to_json
 from doorward.run.values import UNDEFINED
-from doorward_dsl import (
-    Diagnostic,
-    Module,
-    ParseError,
-    Program,
-    compile_modules,
-    compile_query,
-    parse_module,
-    parse_query,
-)
+from doorward_dsl.compile import compile_modules, compile_query
+from doorward_dsl.diagnostics import Diagnostic, ParseError
+from doorward_dsl.parse import parse_module, parse_query
+from doorward_dsl.program import Program
+from doorward_dsl.syntax import Module
 
 __all__ = ["Engine", "compile_policies"]
 
@@ -44,7 +39,7 @@ def compile_policies(policies: PolicySet, *, strict: bool = False) -> Program:
             problems.extend(error.diagnostics)
     if problems:
         raise ParseError(problems)
-    return compile_modules(modules, schemas=document_schemas(), strict=strict)
+    return compile_modules(modules, schemas=document_schemas(), strict=strict, data=policies.data)
 
 
 class Engine:
@@ -134,8 +129,9 @@ class Engine:
         its evaluation.
         """
         if input_term is not None:
-            input = self._term(input_term)  # noqa: A001
+            term = compile_query(parse_query(f"value = {input_term}"), self._program)
+            input = self._compiled.query(term)[0]["value"]  # noqa: A001
         call = CallContext(now_ns=now_ns, limits=self._limits, strict=strict_builtin_errors)
         body = compile_query(parse_query(query), self._program)
-        answers = self._compiled.query(body, input, call)
+        answers = self._compiled.query(body, input, call=call)
         return [{name: to_json(value) for name, value in answer.items()} for answer in answers]

@@ -1,0 +1,107 @@
+"""How commands speak: colour on terminals only, errors on standard error, exit codes that scripts can count on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import IO, Any, Final
+
+import typer
+
+from doorward_dsl.diagnostics import Diagnostic, DoorwardError, PolicyError
+
+__all__ = [
+    "NO",
+    "UNAVAILABLE",
+    "USAGE",
+    "diagnostic_json",
+    "fail",
+    "json_text",
+    "print_diagnostics",
+    "print_json",
+    "reported",
+]
+
+NO: Final = 1
+"""Policies with errors, or a decision other than allow."""
+
+USAGE: Final = 2
+"""The command was called wrongly."""
+
+UNAVAILABLE: Final = 3
+"""A file cannot be read, an address not be bound, a service not be reached."""
+
+
+def fail(message: str, code: int) -> typer.Exit:
+    """Say what is wrong, in one line; the exit to raise."""
+    print(f"doorward: {message}", file=sys.stderr)  # noqa: T201
+    return typer.Exit(code)
+
+
+@contextmanager
+def reported(*, as_json: bool = False) -> Iterator[None]:
+    """Turn the errors that are expected into messages and exit codes."""
+    try:
+        yield
+    except PolicyError as error:
+        if as_json:
+            print_json({"diagnostics": [diagnostic_json(d) for d in error.diagnostics]})
+        else:
+            print_diagnostics(error.diagnostics)
+        raise typer.Exit(NO) from None
+    except DoorwardError as error:
+        raise fail(str(error), NO) from None
+    except OSError as error:
+        place = f"`{error.filename}`: " if error.filename else ""
+        raise fail(f"{place}{(error.strerror or str(error)).lower()}", UNAVAILABLE) from None
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic], stream: IO[str] | None = None) -> None:
+    """Every message with the line it is about."""
+    from doorward_dsl import render
+
+    out = sys.stderr if stream is None else stream
+    for diagnostic in diagnostics:
+        print(render(diagnostic, color=out.isatty()), file=out)
+
+
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A message for machines; lines and columns count from 1."""
+    span = diagnostic.span
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "end_line": end_line,
+        "end_column": end_column,
+        "hint": diagnostic.hint,
+        "notes": [{"message": message, "place": str(place)} for message, place in diagnostic.notes],
+    }
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON; a number that a float cannot hold comes as the nearest one."""
+    import orjson
+
+    def nearest(item: Any) -> Any:
+        if isinstance(item, Decimal):
+            return float(item)
+        raise TypeError
+
+    try:
+        return orjson.dumps(value, nearest, option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
+        import json
+
+        return json.dumps(value, indent=2, ensure_ascii=False, default=float)
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON on standard output."""
+    print(json_text(value))  # noqa: T201
