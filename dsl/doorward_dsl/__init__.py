@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doorward_dsl.diagnostics import CompileError, Diagnostic, DoorwardError, ParseError, PolicyError
 from doorward_dsl.parse import parse_module, parse_query
+from doorward_dsl.render import render
 from doorward_dsl.source import Source, Span
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Span",
     "parse_module",
     "parse_query",
+    "render",
 ]

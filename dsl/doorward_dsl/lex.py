@@ -22,7 +22,23 @@ MAX_SOURCE_LENGTH = 16 * 1024 * 1024
 KEYWORDS = {
     word: word.upper()
     for word in (
-        "as contains default else every false if import in not null package some true with".split()
+        [
+            "as",
+            "contains",
+            "default",
+            "else",
+            "every",
+            "false",
+            "if",
+            "import",
+            "in",
+            "not",
+            "null",
+            "package",
+            "some",
+            "true",
+            "with",
+        ]
     )
 }
 """Reserved words of Rego v1, and their kinds of token."""
@@ -163,12 +179,12 @@ class _Lexer:
                 self.comments.append(Comment(word[1:].rstrip("\r"), Span(self.source, start, end)))
             elif kind == "TEMPLATE":
                 self.templates.append((word == "$`", 0))
-                return self.template_text(start, word == "$`", "TEMPLATE_START", "TEMPLATE", line_start, tight)
+                return self.template_text(
+                    start, word == "$`", "TEMPLATE_START", "TEMPLATE", line_start, tight
+                )
             elif kind == "END":
                 return -1
-            elif kind in ("ATTR", "STRING", "NUMBER"):
-                tokens.append(Token(kind, word, start, end, tight, line_start))
-            elif kind in ("DURATION", "JSON_PATH") and self.ward:
+            elif kind in ("ATTR", "STRING", "NUMBER") or (kind in ("DURATION", "JSON_PATH") and self.ward):
                 tokens.append(Token(kind, word, start, end, tight, line_start))
             else:
                 self.unreadable(word, start, end)

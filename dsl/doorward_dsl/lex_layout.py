@@ -18,34 +18,87 @@ from dataclasses import dataclass, field
 
 from doorward_dsl.lex import Token
 
-__all__ = ["ENDERS", "MAX_NESTING", "Features", "Layout", "Statement"]
+__all__ = ["ENDERS", "MAX_NESTING", "VERBS", "Features", "Layout", "Statement"]
 
 MAX_NESTING = 200
 """Levels of brackets and operators; every later stage may walk the tree recursively."""
 
 ENDERS = frozenset(
-    "IDENT STRING NUMBER TRUE FALSE NULL TEMPLATE TEMPLATE_END ATTR RPAR RSQB RBRACE DURATION WILDCARD JSON_PATH"
-    " SINGLE_USE".split()
+    [
+        "IDENT",
+        "STRING",
+        "NUMBER",
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "TEMPLATE",
+        "TEMPLATE_END",
+        "ATTR",
+        "RPAR",
+        "RSQB",
+        "RBRACE",
+        "DURATION",
+        "WILDCARD",
+        "JSON_PATH",
+        "SINGLE_USE",
+    ]
 )
 """Kinds of token that can end an expression."""
 
 _STARTERS = frozenset(
-    "IDENT STRING NUMBER TRUE FALSE NULL TEMPLATE TEMPLATE_START LPAR LSQB LBRACE NOT SOME EVERY DEFAULT PACKAGE"
-    " IMPORT CONTAINS ILLEGAL".split()
+    [
+        "IDENT",
+        "STRING",
+        "NUMBER",
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "TEMPLATE",
+        "TEMPLATE_START",
+        "LPAR",
+        "LSQB",
+        "LBRACE",
+        "NOT",
+        "SOME",
+        "EVERY",
+        "DEFAULT",
+        "PACKAGE",
+        "IMPORT",
+        "CONTAINS",
+        "ILLEGAL",
+    ]
 )
 """Kinds that begin an expression when they come after one."""
 
-_TOP_STARTERS = frozenset("IDENT PACKAGE IMPORT DEFAULT SOME EVERY NOT".split())
+_TOP_STARTERS = frozenset(["IDENT", "PACKAGE", "IMPORT", "DEFAULT", "SOME", "EVERY", "NOT"])
 _KEYWORDS = frozenset(
-    "AS CONTAINS DEFAULT ELSE EVERY FALSE IF IMPORT IN NOT NULL PACKAGE SOME TRUE WITH AND OR".split()
+    [
+        "AS",
+        "CONTAINS",
+        "DEFAULT",
+        "ELSE",
+        "EVERY",
+        "FALSE",
+        "IF",
+        "IMPORT",
+        "IN",
+        "NOT",
+        "NULL",
+        "PACKAGE",
+        "SOME",
+        "TRUE",
+        "WITH",
+        "AND",
+        "OR",
+    ]
 )
-_RULE_FOLLOWERS = frozenset("ASSIGN UNIFY IF CONTAINS ATTR".split())
+_RULE_FOLLOWERS = frozenset(["ASSIGN", "UNIFY", "IF", "CONTAINS", "ATTR"])
 _BODY_KINDS = frozenset(("body", "comprehension", "test"))
 _OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSERS = frozenset(_OPENERS.values())
 _TEXTS = frozenset(("STRING", "TEMPLATE", "TEMPLATE_START"))
 
-_SOFT_WORDS = {
+_SOFT_WORDS: dict[str, dict[str, str]] = {
     "allow": {},
     "block": {},
     "mask": {},
@@ -53,6 +106,9 @@ _SOFT_WORDS = {
     "credential": {"ttl": "TTL", "single_use": "SINGLE_USE"},
 }
 """Words that are keywords inside the statement of a verb; `unless` is one in all of them."""
+
+VERBS = tuple(_SOFT_WORDS)
+"""The verbs of decision statements."""
 
 _TEST_WORDS = {"given": "GIVEN", "when": "WHEN", "expect": "EXPECT"}
 _WILDCARD = re.compile(r"(?:\*|[A-Za-z_][A-Za-z_\d]*+)(?:\.(?:\*|[A-Za-z_][A-Za-z_\d]*+))*+")
@@ -192,17 +248,40 @@ class Layout:
             return True
         return previous in ("PACKAGE", "IMPORT")
 
-    def begins_statement(self, at: int, statement: Statement, condition: bool) -> bool:
+    def next_statement(self, at: int, kind: str, statement: Statement, condition: bool) -> bool:
         """Whether the name or keyword at an index, after a complete expression, begins the next statement."""
         token = self.tokens[at]
+        if kind not in _TOP_STARTERS:
+            misnamed = kind in ("IF", "AS", "WITH") or token.kind == "IN"
+            return misnamed and self.peek(at + 1).kind in ("ASSIGN", "UNIFY")
         verb = statement.verb
-        if token.kind == "IDENT" and verb in _SOFT_WORDS:
+        if kind == "IDENT" and verb in _SOFT_WORDS:
             word = token.text
             if word == "unless" or (not condition and word in _SOFT_WORDS[verb]):
                 return token.line_start and self.column_one(token) and self.starts_rule(at)
-            if verb == "mask" and not condition and statement.tokens[-1].kind in ("STRING", "TEMPLATE", "TEMPLATE_END"):
+            if (
+                verb == "mask"
+                and not condition
+                and statement.tokens[-1].kind in ("STRING", "TEMPLATE", "TEMPLATE_END")
+            ):
                 return False
-        return token.line_start or self.starts_rule(at) or self.verb(at) is not None
+        return token.line_start or self.heads_rule(at) or self.verb(at) is not None
+
+    def heads_rule(self, at: int) -> bool:
+        """Whether a whole rule head begins at an index: a name, its dots, brackets or arguments, and what follows."""
+        if self.tokens[at].kind != "IDENT":
+            return True
+        depth = 0
+        for index in range(at + 1, len(self.tokens)):
+            token = self.tokens[index]
+            kind = token.kind
+            if kind in _OPENERS and (depth or token.tight):
+                depth += 1
+            elif depth:
+                depth -= kind in _CLOSERS
+            elif kind != "ATTR":
+                return kind in ("ASSIGN", "UNIFY", "IF", "CONTAINS")
+        return False
 
     # --- one statement ---------------------------------------------------------------------------------------
 
@@ -230,11 +309,19 @@ class Layout:
             ended = previous in ENDERS
             top = frame.kind == "top"
             if kind in _KEYWORDS:
-                starting = not ended and previous not in ("INFIX", "NEGATE", "ASSIGN", "UNIFY", "LPAR", "COMMA")
+                starting = not ended and previous not in (
+                    "INFIX",
+                    "NEGATE",
+                    "ASSIGN",
+                    "UNIFY",
+                    "LPAR",
+                    "COMMA",
+                )
                 starting = starting and previous not in ("LSQB", "LBRACE", "CALL", "INDEX", "COLON")
-                if self.named(at, previous, starting or (ended and token.line_start)):
-                    kind = "IDENT"
-                elif kind == "CONTAINS" and (not ended or (top and not head_open) or (token.line_start and not top)):
+                if self.named(at, previous, starting or (ended and token.line_start)) or (
+                    kind == "CONTAINS"
+                    and (not ended or (top and not head_open) or (token.line_start and not top))
+                ):
                     kind = "IDENT"
                 elif kind == "IN":
                     kind = "INFIX"
@@ -247,12 +334,13 @@ class Layout:
                     kind = "CALL" if kind == "LPAR" else "INDEX"
                 elif kind == "MINUS":
                     kind = "INFIX"
-                elif top and kind in _TOP_STARTERS and at > first:
-                    token.kind = kind
-                    if self.begins_statement(at, statement, condition):
-                        break
+                elif top and self.next_statement(at, kind, statement, condition):
+                    token.kind = "IDENT" if kind == "IDENT" else token.kind
+                    break
                 elif kind == "BAR":
-                    plain = frame.kind in ("array", "brace") and not (frame.commas or frame.infixes or frame.bar)
+                    plain = frame.kind in ("array", "brace") and not (
+                        frame.commas or frame.infixes or frame.bar
+                    )
                     kind = "BAR" if plain else "INFIX"
                     if plain:
                         frame.part()
@@ -267,6 +355,9 @@ class Layout:
                 kind = "NEGATE"
             elif kind == "BAR":
                 kind = "INFIX"
+            elif top and token.line_start and at == first + 1 and verb is not None and kind in _TOP_STARTERS:
+                if self.next_statement(at, kind, statement, condition):
+                    break
             if kind == "IDENT":
                 if top and verb is not None:
                     kind = self.soft(token, verb, previous, condition)
@@ -275,7 +366,9 @@ class Layout:
             if verb == "mask" and top and not condition and kind in ("IDENT", "INFIX") and not ended:
                 end = self.wildcard(token)
                 if end:
-                    token = Token("WILDCARD", self.text[token.start : end], token.start, end, token.tight, False)
+                    token = Token(
+                        "WILDCARD", self.text[token.start : end], token.start, end, token.tight, False
+                    )
                     kind = "WILDCARD"
                     while at + 1 < count and tokens[at + 1].start < end:
                         at += 1
@@ -285,7 +378,13 @@ class Layout:
                 frame.infixes += 1
                 frame.operators += 1
             elif kind in ("LPAR", "LSQB", "LBRACE", "CALL", "INDEX"):
-                opened = {"LPAR": "paren", "CALL": "call", "INDEX": "index", "LSQB": "array", "LBRACE": "brace"}[kind]
+                opened = {
+                    "LPAR": "paren",
+                    "CALL": "call",
+                    "INDEX": "index",
+                    "LSQB": "array",
+                    "LBRACE": "brace",
+                }[kind]
                 if kind == "LBRACE" and self.opens_body(at, previous, frame):
                     kind = "LBODY"
                     opened = "test" if verb == "test" and top else "body"

@@ -6,7 +6,14 @@ import json
 import re
 from decimal import Decimal
 
-__all__ = ["MAX_EXPONENT", "MAX_NUMBER_LENGTH", "duration_ms", "number_value", "string_value", "template_value"]
+__all__ = [
+    "MAX_EXPONENT",
+    "MAX_NUMBER_LENGTH",
+    "duration_ms",
+    "number_value",
+    "string_value",
+    "template_value",
+]
 
 MAX_NUMBER_LENGTH = 4300
 """Characters of a number; Python itself refuses to read longer integers."""
@@ -41,7 +48,11 @@ def _unescape(text: str) -> str:
     except json.JSONDecodeError as error:
         reason = error.msg.lower()
         if "escape" in reason:
-            wrong = text[error.pos : error.pos + 2] if text[error.pos] == "\\" else text[error.pos - 1 : error.pos + 1]
+            wrong = (
+                text[error.pos : error.pos + 2]
+                if text[error.pos] == "\\"
+                else text[error.pos - 1 : error.pos + 1]
+            )
             raise ValueError(f"illegal escape sequence `{wrong}` in a string") from None
         raise ValueError("illegal control character in a string with escapes") from None
     return _SURROGATE.sub("\ufffd", value)

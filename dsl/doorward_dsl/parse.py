@@ -90,7 +90,7 @@ class _Parser:
             except Unexpected as unexpected:
                 bar = statement.bars.get(unexpected.token.start)
                 if bar is None or bar.kind != "BAR":
-                    raise Refused(explain(self.source, statement, unexpected, self.features)) from None
+                    raise Refused(explain(self.source, statement, unexpected)) from None
                 bar.kind = "INFIX"
         raise Refused(explain_trouble(self.source, "the expression is too ambiguous", tokens[0]))
 
@@ -136,7 +136,9 @@ class _Parts:
             return None
         if not isinstance(self.first, Package) and not errors:
             hint = "the package is the first statement of a file"
-            errors.append(Diagnostic("rego_parse_error", "package expected", self._span(self.first), hint=hint))
+            errors.append(
+                Diagnostic("rego_parse_error", "package expected", self._span(self.first), hint=hint)
+            )
         for extra in self.packages[1:]:
             notes = (("the first package is here", self.packages[0].span),)
             errors.append(Diagnostic("rego_parse_error", "unexpected package", extra.span, notes=notes))

@@ -3,22 +3,218 @@
 from __future__ import annotations
 
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.lex import Token
-from doorward_dsl.lex_layout import ENDERS, Features, Statement
+from doorward_dsl.lex import KEYWORDS, Token
+from doorward_dsl.lex_layout import ENDERS, VERBS, Statement
 from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_table import Unexpected
 from doorward_dsl.source import Source, Span
 
 __all__ = ["explain", "explain_trouble"]
 
+_WORDS = {
+    "IF": "if",
+    "CONTAINS": "contains",
+    "ELSE": "else",
+    "WITH": "with",
+    "AS": "as",
+    "NOT": "not",
+    "SOME": "some",
+    "EVERY": "every",
+    "PACKAGE": "package",
+    "IMPORT": "import",
+    "DEFAULT": "default",
+    "INFIX": "in",
+    "UNLESS": "unless",
+    "BY": "by",
+    "WITHIN": "within",
+    "TTL": "ttl",
+    "SINGLE_USE": "single_use",
+    "GIVEN": "given",
+    "WHEN": "when",
+    "EXPECT": "expect",
+}
+"""Kinds of token that are one word."""
+
+_MARKS = {
+    "ASSIGN": "`:=`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "SEP": "a new line",
+    "RPAR": "`)`",
+    "RSQB": "`]`",
+    "RBRACE": "`}`",
+    "LBODY": "`{`",
+    "DURATION": "a duration such as `15m`",
+}
+
+_EXPRESSION = frozenset(("IDENT", "STRING", "NUMBER"))
+_KEYWORD_KINDS = frozenset(KEYWORDS.values()) - {"TRUE", "FALSE", "NULL"}
+
+_AFTER_SECOND_KEY = frozenset(("INFIX", "ATTR", "CALL", "INDEX"))
+"""All that can follow `a, b` where only `a, b in xs` has a meaning."""
+
+_FOREIGN = {
+    "&&": "conditions on lines of their own must all hold; there is no `&&`",
+    "||": "write one rule for each alternative; there is no `||`",
+    "and": "conditions on lines of their own must all hold",
+    "or": "write one rule for each alternative",
+    "then": "a rule gives its value with `:=`, before `if`",
+    "return": "a rule gives its value with `:=`, before `if`",
+    "?": "write `else := …` for another value",
+}
+"""Habits from other languages."""
+
+_HAPPENS = {
+    "is never closed": "every `{`, `[` and `(` needs its closing fellow",
+    "is still open": "close the brackets in the order in which they were opened",
+    "nothing is open": "a closing bracket is left over, or an opening one is missing before it",
+    "levels of nesting": "split the expression into rules",
+    "`else` in one rule": "use an object or a set of rules instead of a long chain",
+}
+
 
 def explain_trouble(source: Source, message: str, token: Token) -> Diagnostic:
     """A limit that was passed, or a bracket without its fellow."""
-    return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end))
+    hint = next((hint for part, hint in _HAPPENS.items() if part in message), None)
+    return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end), hint=hint)
 
 
-def explain(source: Source, statement: Statement, unexpected: Unexpected, features: Features) -> Diagnostic:
+def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Diagnostic:
     """The message for one unexpected token."""
-    token = unexpected.token
-    what = "unexpected end of statement" if token.kind == "$END" else f"unexpected `{token.text}`"
-    return Diagnostic("rego_parse_error", what, Span(source, token.start, token.end))
+    token, expected = unexpected.token, unexpected.expected
+    tokens = statement.tokens
+    at = next((index for index, other in enumerate(tokens) if other is token), len(tokens))
+    previous = tokens[at - 1] if at else None
+    comma = _stray_comma(statement, at) if expected <= _AFTER_SECOND_KEY else None
+    if comma is not None:
+        separate = "expressions of a body stand on lines of their own, or with `;` between them"
+        return Diagnostic(
+            "rego_parse_error", "unexpected `,`", Span(source, comma.start, comma.end), hint=separate
+        )
+    message, hint = _special(statement, at, token, previous, expected)
+    if message is None:
+        what = "unexpected end of the statement" if token.kind == "$END" else f"unexpected {_shown(token)}"
+        wanted = _wanted(statement, at, expected)
+        message = f"{what}: expected {wanted}" if wanted else what
+        hint = hint or _hint(statement, at, token, previous, expected)
+    return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end), hint=hint)
+
+
+def _stray_comma(statement: Statement, at: int) -> Token | None:
+    """The comma before the unexpected token, between the same brackets."""
+    depth = 0
+    for token in reversed(statement.tokens[:at]):
+        if token.text in (")", "]", "}"):
+            depth += 1
+        elif token.text in ("(", "[", "{"):
+            depth -= 1
+        elif token.kind == "COMMA" and depth == 0:
+            return token
+        if depth < 0:
+            return None
+    return None
+
+
+def _shown(token: Token) -> str:
+    text = token.text.splitlines()[0] if token.text else token.text
+    return f"`{text[:40]}…`" if len(text) > 40 or text != token.text else f"`{text}`"
+
+
+def _special(
+    statement: Statement, at: int, token: Token, previous: Token | None, expected: frozenset[str]
+) -> tuple[str | None, str | None]:
+    """Mistakes with a message of their own."""
+    following = statement.tokens[at + 1].kind if at + 1 < len(statement.tokens) else ""
+    if token.kind == "RBRACE" and previous is not None and previous.kind == "LBODY":
+        return (
+            "found empty body",
+            "a body holds at least one expression; write `true` for one that always holds",
+        )
+    starts = at == 0 or (at == 1 and previous is not None and previous.kind == "DEFAULT")
+    if starts and token.kind in _KEYWORD_KINDS and following in ("ASSIGN", "UNIFY", "IF", "CONTAINS", "LPAR"):
+        return f"{token.text} keyword cannot be used for rule name", "choose another name"
+    if at == 0 and token.kind not in ("IDENT", "$END"):
+        return (
+            f"unexpected {_shown(token)}: expected a rule",
+            "an expression stands only in the body of a rule, after `if`",
+        )
+    if token.kind in _KEYWORD_KINDS and expected >= _EXPRESSION:
+        return f"unexpected {_shown(token)}: it is a keyword and cannot be a name here", None
+    return None, None
+
+
+def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
+    """What could have stood there, in words."""
+    if "JSON_PATH" in expected and statement.verb == "mask":
+        return "a target such as `table.column`"
+    if "GIVEN" in expected:
+        return "`given`, `when` or `expect`"
+    if expected >= _EXPRESSION:
+        return "an expression"
+    if expected & _EXPRESSION == {"IDENT"}:
+        return "a name"
+    if expected & _EXPRESSION == {"STRING"}:
+        return "a string"
+    names = [mark for kind, mark in _MARKS.items() if kind in expected]
+    names += [
+        f"`{_WORDS[kind]}`"
+        for kind in _WORDS
+        if kind in expected and kind not in ("INFIX", "ELSE", "WITH", "AS")
+    ]
+    if "WITH" in expected and statement.verb == "mask" and "IF" not in expected:
+        names.append("`with`")
+    if "AS" in expected and ("WITH" not in expected and not statement.verb):
+        names.append("`as`")
+    if "`if`" in names and "`{`" in names:
+        names.remove("`{`")
+    if not names and "$END" in expected:
+        return "the end of the statement"
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}" if names else ""
+
+
+def _hint(
+    statement: Statement, at: int, token: Token, previous: Token | None, expected: frozenset[str]
+) -> str | None:
+    tokens = statement.tokens
+    word = token.text
+    if (
+        previous is not None
+        and token.kind == "INFIX"
+        and previous.text + word in _FOREIGN
+        and previous.end == token.start
+    ):
+        return _FOREIGN[previous.text + word]
+    if token.kind == "IDENT":
+        words = [_WORDS[kind] for kind in expected if kind in _WORDS]
+        found = near_miss(word, words)
+        if found or word in _FOREIGN:
+            return found or _FOREIGN[word]
+    if previous is not None and previous.kind == "IDENT" and token.kind != "INFIX":
+        found = _misspelt(statement, at - 1, previous)
+        if found:
+            return found
+    if token.kind == "LBODY" and "IF" in expected:
+        return "write `if` before the body"
+    if token.kind == "INFIX" and word == "==" and "ASSIGN" in expected:
+        return "write `:=` to give a value, or `if` before a condition"
+    if "DURATION" in expected and token.kind in ("NUMBER", "STRING"):
+        return "write the duration without quotes and with its unit: `500ms`, `60s`, `15m`, `8h` or `7d`"
+    if token.kind == "SEP" and previous is not None and previous.kind == "SEP":
+        return "one `;` is enough"
+    if previous is not None and previous.text == ";" and token.kind == "RBRACE":
+        return "leave out the last `;`"
+    if token.kind in ("UNIFY", "ASSIGN") and len(tokens) > at and statement.verb in VERBS:
+        return f"`{statement.verb}` begins a decision statement here"
+    return None
+
+
+def _misspelt(statement: Statement, at: int, previous: Token) -> str | None:
+    """Whether the name before the unexpected token was meant as a keyword."""
+    if at == 0:
+        return near_miss(previous.text, ("package", "import", "default", "governs", "test", *VERBS))
+    before = statement.tokens[at - 1].kind
+    if before in ENDERS:
+        return None
+    if before in ("SEP", "LBODY", "IF", "UNLESS", "BAR"):
+        return near_miss(previous.text, ("some", "every", "not"))
+    return None

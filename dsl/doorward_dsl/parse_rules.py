@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from doorward_dsl.lex import KEYWORDS, Token
+from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_terms import TermBuilder, kind_of
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -82,7 +83,9 @@ class RuleBuilder(TermBuilder):
         if path[0] in ("future", "rego"):
             raise self.refuse(f"`{path[0]}` imports cannot be aliased", span)
         if alias.text in ("data", "input"):
-            raise self.refuse(f"unexpected import alias, must not be a reserved name, got: `{alias.text}`", span)
+            raise self.refuse(
+                f"unexpected import alias, must not be a reserved name, got: `{alias.text}`", span
+            )
         return Import(ref, alias.text, Span(self.source, word.start, alias.end))
 
     def _import_path(self, ref: Term) -> tuple[str, ...]:
@@ -142,7 +145,9 @@ class RuleBuilder(TermBuilder):
             raise self.refuse("a rule's name cannot continue after its arguments", name.span)
         else:
             raise self.refuse(
-                f"{kind_of(name)} cannot be used for rule name", name.span, "expected a rule, such as `allow if …`"
+                f"{kind_of(name)} cannot be used for rule name",
+                name.span,
+                "expected a rule, such as `allow if …`",
             )
         return RuleHead(ref, args, key, value, assign, span)
 
@@ -161,21 +166,26 @@ class RuleBuilder(TermBuilder):
             raise self.refuse(
                 f"{what} must have value assignment and/or body declaration",
                 head.span,
-                "write `:=` and a value, or `if` and a condition",
+                near_miss(self._name(head), ("package", "import", "default"))
+                or "write `:=` and a value, or `if` and a condition",
             )
         return [Rule(head, (), None, False, head.span)]
 
     def default_rule(self, word: Token, head: RuleHead) -> list[Rule]:
         span = Span(self.source, word.start, head.span.end)
         if head.value is None:
-            raise self.refuse("illegal default rule (must have a value)", span, "write `default allow := false`")
+            raise self.refuse(
+                "illegal default rule (must have a value)", span, "write `default allow := false`"
+            )
         self._constant(head.value, span)
         seen: set[str] = set()
         for arg in head.args or ():
             if not isinstance(arg, Var):
                 raise self.refuse(f"illegal default rule (arguments cannot contain {kind_of(arg)})", arg.span)
             if arg.name in seen:
-                raise self.refuse(f"illegal default rule (arguments cannot be repeated `{arg.name}`)", arg.span)
+                raise self.refuse(
+                    f"illegal default rule (arguments cannot be repeated `{arg.name}`)", arg.span
+                )
             if arg.name != "_":
                 seen.add(arg.name)
         return [Rule(head, (), None, True, span)]
@@ -217,7 +227,8 @@ class RuleBuilder(TermBuilder):
     def rule_chain(self, head: RuleHead, body: _Body, blocks: list[tuple[Body, int]]) -> list[Rule]:
         rules = self.rule_body(head, body)
         rules.extend(
-            Rule(head, literals, None, False, Span(self.source, literals[0].span.start, end)) for literals, end in blocks
+            Rule(head, literals, None, False, Span(self.source, literals[0].span.start, end))
+            for literals, end in blocks
         )
         return rules
 

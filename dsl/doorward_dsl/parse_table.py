@@ -19,7 +19,7 @@ from lark.parsers.lalr_analysis import Shift
 
 from doorward_dsl.lex import Token
 
-__all__ = ["Unexpected", "run"]
+__all__ = ["Unexpected", "bind", "run"]
 
 END = "$END"
 
@@ -27,7 +27,7 @@ Reduction: TypeAlias = "tuple[int, str, int]"
 """How many values a production takes, what it makes, and the index of its builder method (-1: hand the child on)."""
 
 
-class Unexpected(Exception):  # noqa: N818 - a signal between two stages, not an error anyone else sees
+class Unexpected(Exception):
     """The table has no action for `token`; `expected` names the kinds of token that would have done."""
 
     def __init__(self, token: Token, expected: frozenset[str]) -> None:
@@ -86,6 +86,26 @@ def _table() -> _Table:
     )
 
 
+def _acceptable(table: _Table, states: Sequence[int]) -> frozenset[str]:
+    """The kinds of token that could be shifted from here; a row alone also names those of other contexts."""
+    return frozenset(kind for kind in table.actions[states[-1]] if _shifts(table, list(states), kind))
+
+
+def _shifts(table: _Table, states: list[int], kind: str) -> bool:
+    while True:
+        action = table.actions[states[-1]].get(kind)
+        if action is None:
+            return False
+        if isinstance(action, int):
+            return True
+        size, made, _method = action
+        del states[len(states) - size :]
+        following = table.gotos[states[-1]].get(made)
+        if following is None or (kind == END and following in table.ends.values()):
+            return following is not None
+        states.append(following)
+
+
 def bind(builder: object) -> list[Callable[..., Any]]:
     """The builder's methods in the order of the table; made once a source and given to every `run`."""
     return [getattr(builder, name) for name in _table().methods]
@@ -113,7 +133,7 @@ def run(tokens: Sequence[Token], end: Token, start: str, methods: Sequence[Calla
                 state = action  # type: ignore[assignment]
                 break
             if action is None:
-                raise Unexpected(token, frozenset(actions[state]))
+                raise Unexpected(token, _acceptable(table, states))
             size, made, method = action  # type: ignore[misc]
             if method < 0:
                 state = gotos[states[-2]][made]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from doorward_dsl.diagnostics import Diagnostic
@@ -61,7 +62,7 @@ _OPERATORS = {
 Operators: TypeAlias = "list[Term | Token]"
 
 
-class Refused(Exception):  # noqa: N818 - a signal inside the parser, turned into a ParseError at its edge
+class Refused(Exception):
     """The statement matches the grammar but is not in the language."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -156,13 +157,19 @@ class TermBuilder:
 
     def negative(self, sign: Token, operand: Term) -> Term:
         span = Span(self.source, sign.start, operand.span.end)
-        if isinstance(operand, Scalar) and type(operand.value) is not bool and operand.value is not None:
-            if not isinstance(operand.value, str):
-                return Scalar(-operand.value, span)
+        value = operand.value if isinstance(operand, Scalar) else None
+        if (
+            isinstance(value, int | Decimal)
+            and not isinstance(value, bool)
+            and id(operand) not in self.parenthesized
+        ):
+            return Scalar(-value, span)
         plain = isinstance(operand, Var | Ref | Call) and id(operand) not in self.parenthesized
         if not plain:
             raise self.refuse(
-                f"`-` cannot stand before a {kind_of(operand)}", span, "write `0 - …` for the negative of a value"
+                f"`-` cannot stand before a {kind_of(operand)}",
+                span,
+                "write `0 - …` for the negative of a value",
             )
         zero = Scalar(0, self.span(sign.start, sign.start))
         return Call(("minus",), (zero, operand), span, self.span(sign.start, sign.end))
@@ -209,7 +216,9 @@ class TermBuilder:
         self, head: Term, path: list[Term], args: tuple[Term, ...], name_span: Span, end: int, inside: bool
     ) -> Term:
         if not isinstance(head, Var) or inside:
-            raise self.refuse(f"a {kind_of(head)} cannot be called", name_span, "only a function has a name to call")
+            raise self.refuse(
+                f"a {kind_of(head)} cannot be called", name_span, "only a function has a name to call"
+            )
         name = [head.name]
         for part in path:
             if not isinstance(part, Scalar) or not isinstance(part.value, str):
@@ -261,7 +270,9 @@ class TermBuilder:
         ins = [at for at in range(1, len(chain), 2) if chain[at].text == "in"]  # type: ignore[union-attr]
         if not ins or self.is_membership(key):
             raise self.refuse(
-                "unexpected `,`", self.span(comma.start, comma.end), "two names before `in` are written `k, v in xs`"
+                "unexpected `,`",
+                self.span(comma.start, comma.end),
+                "two names before `in` are written `k, v in xs`",
             )
         stop = ins[1] if len(ins) > 1 else len(chain)
         value = self._part(chain[: ins[0]])
@@ -337,7 +348,14 @@ class TermBuilder:
         return SetComprehension(head, tuple(body), self.span(opening.start, closing.end))
 
     def object_comprehension(
-        self, opening: Token, key: Term, _colon: Token, value: Term, _bar: Token, body: list[Literal], closing: Token
+        self,
+        opening: Token,
+        key: Term,
+        _colon: Token,
+        value: Term,
+        _bar: Token,
+        body: list[Literal],
+        closing: Token,
     ) -> ObjectComprehension:
         return ObjectComprehension(key, value, tuple(body), self.span(opening.start, closing.end))
 
@@ -365,7 +383,9 @@ class TermBuilder:
     def template_with(self, term: Term, withs: list[With]) -> Literal:
         return self.literal_with(self.expr_term(term), withs)
 
-    def _extend(self, parts: list[str | Term | Literal], text: str, *hole: Term | Literal) -> list[str | Term | Literal]:
+    def _extend(
+        self, parts: list[str | Term | Literal], text: str, *hole: Term | Literal
+    ) -> list[str | Term | Literal]:
         if text:
             parts.append(text)
         parts.extend(hole)
@@ -416,7 +436,9 @@ class TermBuilder:
         elif isinstance(domain, Call) and domain.name == MEMBER:
             key, (value, collection) = None, domain.args
         else:
-            raise self.refuse("expected `x[, y] in xs { ... }` expression", domain.span, "write `every x in xs { … }`")
+            raise self.refuse(
+                "expected `x[, y] in xs { ... }` expression", domain.span, "write `every x in xs { … }`"
+            )
         for part in (key, value):
             if part is not None and not isinstance(part, Var):
                 raise self.refuse("expected a variable after `every`", part.span)
@@ -431,7 +453,9 @@ class TermBuilder:
     def with_(self, word: Token, target: Term, _as: Token, value: Term) -> With:
         if not isinstance(target, Var | Ref):
             raise self.refuse(
-                f"a {kind_of(target)} cannot be replaced by `with`", target.span, "expected `input`, `data` or a name"
+                f"a {kind_of(target)} cannot be replaced by `with`",
+                target.span,
+                "expected `input`, `data` or a name",
             )
         return With(target, value, Span(self.source, word.start, value.span.end))
 

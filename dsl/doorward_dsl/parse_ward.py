@@ -95,10 +95,14 @@ class WardBuilder(RuleBuilder):
     def unless(self, _unless: Token, body: list[Literal]) -> _Condition:
         return None, tuple(body), self._end(body)
 
-    def when_unless(self, _if: Token, when: list[Literal], _unless: Token, unless: list[Literal]) -> _Condition:
+    def when_unless(
+        self, _if: Token, when: list[Literal], _unless: Token, unless: list[Literal]
+    ) -> _Condition:
         return tuple(when), tuple(unless), self._end(unless)
 
-    def unless_when(self, _unless: Token, unless: list[Literal], _if: Token, when: list[Literal]) -> _Condition:
+    def unless_when(
+        self, _unless: Token, unless: list[Literal], _if: Token, when: list[Literal]
+    ) -> _Condition:
         return tuple(when), tuple(unless), self._end(when)
 
     def block_literals(self, block: tuple[Body, int]) -> list[Literal]:
@@ -113,7 +117,9 @@ class WardBuilder(RuleBuilder):
             return str(why.value)
         return why
 
-    def _statement(self, word: Token, why: Any, condition: _Condition, *ends: int) -> tuple[Any, Any, Any, Span]:
+    def _statement(
+        self, word: Token, why: Any, condition: _Condition, *ends: int
+    ) -> tuple[Any, Any, Any, Span]:
         """The fields that all statements share; `ends` are the places where their own parts end."""
         when, unless, end = condition
         last = max(end, word.end, *ends, why.span.end if why is not None else 0)
@@ -129,11 +135,19 @@ class WardBuilder(RuleBuilder):
 
     # --- mask ------------------------------------------------------------------------------------------------
 
-    def mask(self, word: Token, targets: list[MaskTarget], _with: Token, masker: Term, condition: _Condition) -> Mask:
+    def mask(
+        self, word: Token, targets: list[MaskTarget], _with: Token, masker: Term, condition: _Condition
+    ) -> Mask:
         return self._mask(word, None, targets, masker, condition)
 
     def mask_reason(
-        self, word: Token, why: Any, targets: list[MaskTarget], _with: Token, masker: Term, condition: _Condition
+        self,
+        word: Token,
+        why: Any,
+        targets: list[MaskTarget],
+        _with: Token,
+        masker: Term,
+        condition: _Condition,
     ) -> Mask:
         return self._mask(word, why, targets, masker, condition)
 
@@ -162,7 +176,9 @@ class WardBuilder(RuleBuilder):
             value = arg.value if isinstance(arg, Scalar) else None
             if type(value) not in (int, str) or isinstance(value, bool):
                 raise self.refuse(
-                    f"the masker `{name}` takes literals, not a {kind_of(arg)}", arg.span, f"write `{_USAGE[name]}`"
+                    f"the masker `{name}` takes literals, not a {kind_of(arg)}",
+                    arg.span,
+                    f"write `{_USAGE[name]}`",
                 )
             values.append(value)  # type: ignore[arg-type]
         if tuple(type(value) for value in values) != wanted:
@@ -175,13 +191,17 @@ class WardBuilder(RuleBuilder):
         span = term.span
         if isinstance(term, Call) and term.name == ("content",):
             if len(term.args) != 1 or not isinstance(term.args[0], Var):
-                raise self.refuse("`content` takes the name of one detector", span, "write `content(card_number)`")
+                raise self.refuse(
+                    "`content` takes the name of one detector", span, "write `content(card_number)`"
+                )
             return self._detector(term.args[0])
         if isinstance(term, Ref) and isinstance(term.head, Var):
             dotted = span.text.replace(" ", "") == ".".join([term.head.name, *self._words(term)])
             if dotted:
                 return self._field((term.head.name, *self._words(term)), span)
-        if isinstance(term, Var | Ref | Template) or (isinstance(term, Scalar) and isinstance(term.value, str)):
+        if isinstance(term, Var | Ref | Template) or (
+            isinstance(term, Scalar) and isinstance(term.value, str)
+        ):
             return TermTarget(term, span)
         raise self.refuse(
             f"a {kind_of(term)} cannot be masked",
@@ -242,7 +262,9 @@ class WardBuilder(RuleBuilder):
         try:
             milliseconds = duration_ms(token.text)
         except ValueError as error:
-            raise self.refuse(str(error), span, "the units are `ms`, `s`, `m`, `h` and `d`, as in `15m`") from None
+            raise self.refuse(
+                str(error), span, "the units are `ms`, `s`, `m`, `h` and `d`, as in `15m`"
+            ) from None
         if not 0 < milliseconds <= _LONGEST_MS:
             raise self.refuse("a duration lies between 1ms and ten years", span)
         return milliseconds
@@ -255,11 +277,15 @@ class WardBuilder(RuleBuilder):
             given[name] = value
         return given
 
-    def approve(self, word: Token, why: Any, parts: list[tuple[str, Token, Any, int]], condition: _Condition) -> Approve:
+    def approve(
+        self, word: Token, why: Any, parts: list[tuple[str, Token, Any, int]], condition: _Condition
+    ) -> Approve:
         given = self._parts(parts)
         if "by" not in given:
             raise self.refuse(
-                "`approve` names nobody who may approve", self.span(word.start, word.end), 'write `by "group"`'
+                "`approve` names nobody who may approve",
+                self.span(word.start, word.end),
+                'write `by "group"`',
             )
         shared = self._statement(word, why, condition, *(part[3] for part in parts))
         return Approve(*shared, groups=given["by"], within_ms=given.get("within"))
@@ -281,8 +307,8 @@ class WardBuilder(RuleBuilder):
 
     # --- tests -----------------------------------------------------------------------------------------------
 
-    def test_block(
-        self, word: Token, name: Token, _opening: Token, items: list[tuple[str, Any]], closing: Token
+    def ward_test(
+        self, word: Token, name: Token, _brace: Token, items: list[tuple[str, Any]], closing: Token
     ) -> TestBlock:
         operations = [value for kind, value in items if kind == "when"]
         if len(operations) > 1:
@@ -299,7 +325,9 @@ class WardBuilder(RuleBuilder):
 
     def given(self, _word: Token, target: Term, _mark: Token, value: Term) -> tuple[str, Any]:
         if not isinstance(target, Var | Ref):
-            raise self.refuse(f"a {kind_of(target)} cannot be given", target.span, "write `given principal.id := …`")
+            raise self.refuse(
+                f"a {kind_of(target)} cannot be given", target.span, "write `given principal.id := …`"
+            )
         return "given", (target, value)
 
     def operation(self, word: Token, kind: Token, text: Token) -> tuple[str, Any]:

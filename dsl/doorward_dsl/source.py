@@ -22,7 +22,7 @@ class Source:
     """
 
     name: str
-    text: str
+    text: str = field(repr=False)
     _line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
