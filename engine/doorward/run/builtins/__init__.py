@@ -17,6 +17,7 @@ from . import (
     numbers,
     operators,
     strings,
+    times,
     types,
     yaml_text,
 )
@@ -33,6 +34,7 @@ BUILTINS: Final[Table] = {
     **json_text.BUILTINS,
     **numbers.BUILTINS,
     **strings.BUILTINS,
+    **times.BUILTINS,
     **types.BUILTINS,
     **yaml_text.BUILTINS,
 }

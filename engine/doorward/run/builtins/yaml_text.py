@@ -53,7 +53,7 @@ class _Refused(ValueError):
 
 
 def _number(scalar: str) -> int | float | None:
-    """The number that a plain scalar stands for; integers beyond 64 bits lose digits, as they do in go-yaml."""
+    """The number that a plain scalar stands for; integers beyond 64 bits lose digits, as in go-yaml."""
     bare = scalar.replace("_", "")
     match = _INTEGER.fullmatch(bare)
     if match is not None and len(bare) < 80:
