@@ -1,20 +1,20 @@
 """What a backend holds: relations with their columns, views, functions, operators.
 
-A gateway reads it from the server and describes it to the engine once, as a JSON document named by the SHA-256 of its bytes.
-This module is the one place that defines the document, `CatalogueDocument`; system relations and functions are part of
-it, for they differ from one server version to the next.
+A gateway reads it from the server and describes it to the engine once, as a JSON document named by the
+SHA-256 of its bytes. This module is the one place that defines the document, `CatalogueDocument`; system
+relations and functions are part of it, for they differ from one server version to the next.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from doorward.facts.postgres.model import Column
+from doorward.facts.postgres.model import Column, relation_name
 from doorward_dsl.diagnostics import DoorwardError
 
 __all__ = [
@@ -30,6 +30,9 @@ __all__ = [
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 """Schemas that come with the server; their views are read as plain tables, their functions are known."""
+
+
+_MAX_EXPANSIONS = 10_000
 
 
 class CatalogueError(DoorwardError):
@@ -48,10 +51,10 @@ class RelationColumn(NamedTuple):
 class Relation(NamedTuple):
     """A table, view or sequence.
 
-    `kind` is PostgreSQL's `relkind` (`r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign table, `S`
-    sequence, `c` composite type). `parents` are the oids it inherits from or is a partition of. `rules`: rewrite rules other
-    than a view's own stand on it. `definition` is the query of a view outside the system schemas, with every name
-    outside `pg_catalog` qualified.
+    `kind` is PostgreSQL's `relkind` (`r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign
+    table, `S` sequence, `c` composite type). `parents` are the oids it inherits from or is a partition of.
+    `rules`: rewrite rules other than a view's own stand on it. `definition` is the query of a view outside
+    the system schemas, with every name outside `pg_catalog` qualified.
     """
 
     schema: str
@@ -67,9 +70,9 @@ class Relation(NamedTuple):
 class Function(NamedTuple):
     """One function, aggregate, window function or procedure.
 
-    `kind` and `volatility` are `prokind` and `provolatile`. Calls with `min_args` to `max_args` arguments fit, without upper
-    bound where `max_args` is -1. `columns` names the columns of a composite answer that is spelt out (OUT, TABLE);
-    `body` is the text of a function in plain SQL outside the system schemas.
+    `kind` and `volatility` are `prokind` and `provolatile`. Calls with `min_args` to `max_args` arguments
+    fit, without upper bound where `max_args` is -1. `columns` names the columns of a composite answer that is
+    spelt out (OUT, TABLE); `body` is the text of a function in plain SQL outside the system schemas.
     """
 
     schema: str
@@ -112,16 +115,16 @@ class CatalogueDocument(BaseModel):
 
 
 class Catalogue:
-    """A catalogue made ready for look-ups. Immutable as far as anybody can tell; safe to share between threads.
-
-    `expansions` is for the analyser: what a view or an SQL function turned out to be, worked out once, whoever comes first.
+    """A catalogue made ready for look-ups. Immutable as far as anybody can tell; safe to share between
+    threads.
     """
 
     def __init__(self, document: CatalogueDocument, digest: str) -> None:
         self.hash = digest
         self.database = document.database
         self.server_version = document.server_version
-        self.expansions: dict[tuple[str, int], Any] = {}
+        self.schemas = {r.schema for r in document.relations} | {f.schema for f in document.functions}
+        self._expansions: dict[Hashable, Any] = {}
         self._relations = {(r.schema, r.name): r for r in document.relations}
         self._by_oid = {r.oid: r for r in document.relations}
         self._functions: dict[tuple[str, str], list[Function]] = {}
@@ -148,12 +151,18 @@ class Catalogue:
 
     @classmethod
     def empty(cls) -> Catalogue:
-        """A catalogue that knows nothing: every statement that names a relation or a function is opaque under it."""
+        """A catalogue that knows nothing: every statement that names a relation or a function is opaque under
+        it.
+        """
         return cls(CatalogueDocument(server_version=0, database="", relations=(), functions=()), "")
 
     def relation(self, schema: str, name: str) -> Relation | None:
         """The relation of that very schema and name."""
         return self._relations.get((schema, name))
+
+    def relations_of(self, schema: str) -> set[str]:
+        """The relations of a schema, as facts name them."""
+        return {relation_name(*key) for key in self._relations if key[0] == schema}
 
     def functions(self, schema: str, name: str) -> list[Function]:
         """All functions of that schema and name, whatever they take."""
@@ -178,6 +187,19 @@ class Catalogue:
     def descendants(self, relation: Relation) -> list[Relation]:
         """Everything that inherits from `relation` or is a partition of it, however far down."""
         return self._closure(relation, lambda r: self._children.get(r.oid, ()))
+
+    def expansion(self, key: Hashable) -> Any:
+        """What the analyser made of a view or an SQL function earlier, if it still is known."""
+        return self._expansions.get(key)
+
+    def keep_expansion(self, key: Hashable, value: Any) -> None:
+        """Keeps what a view or an SQL function turned out to be; two threads that both work it out keep the
+        same.
+        """
+        if len(self._expansions) >= _MAX_EXPANSIONS:
+            # A caller who varies the search path without end must not fill the memory.
+            self._expansions.clear()
+        self._expansions[key] = value
 
     @staticmethod
     def _closure(relation: Relation, step: Any) -> list[Relation]:

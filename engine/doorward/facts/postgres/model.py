@@ -1,7 +1,9 @@
-"""What analysis says about SQL text: the `sql` part of the access request, and where every output column comes from.
+"""What analysis says about SQL text: the `sql` part of the access request, and where every output column
+comes from.
 
-Names. A relation of schema `public` goes by its bare name, any other by `schema.name`; the session's temporary schema is
-`pg_temp`. A column is `<relation>.<column>`. A function of `pg_catalog` or `public` goes by its bare name.
+Names. A relation of schema `public` goes by its bare name, any other by `schema.name`; the session's
+temporary schema is `pg_temp`. A column is `<relation>.<column>`. A function of `pg_catalog` or `public` goes
+by its bare name.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ __all__ = ["Analysis", "Column", "OutputColumn", "Settings", "SqlFacts", "relati
 class Column(NamedTuple):
     """One column of one relation, as the server numbers it.
 
-    `schema` is `pg_temp` for the session's own temporary relations; `attnum` counts from 1 and is negative for system
-    columns such as `ctid`.
+    `schema` is `pg_temp` for the session's own temporary relations; `attnum` counts from 1 and is negative
+    for system columns such as `ctid`.
     """
 
     schema: str
@@ -46,9 +48,10 @@ def relation_name(schema: str, name: str) -> str:
 class OutputColumn:
     """One column of a statement's answer.
 
-    `direct` are the columns whose values pass unchanged (or through a cast that loses nothing), so that a masker may treat
-    them one by one; `derived` those from which the value is computed, so that only the whole output can be withheld.
-    A column may be in both. Columns of views and partitions appear beside the columns behind them.
+    `direct` are the columns whose values pass unchanged (or through a cast that loses nothing), so that a
+    masker may treat them one by one; `derived` those from which the value is computed, so that only the whole
+    output can be withheld. A column may be in both. Columns of views and partitions appear beside the columns
+    behind them.
     """
 
     name: str
@@ -60,9 +63,10 @@ class OutputColumn:
 class Settings:
     """What of the session decides the meaning of a statement.
 
-    `prepared` and `cursors` give the text behind a name (of `PREPARE`/`Parse`, of `DECLARE`), for `EXECUTE` and `FETCH`;
-    without it those are opaque. `parameters` are the bound values as text, `None` where null, binary or not yet bound; only
-    a `LIMIT $n` looks at them. They take no part in equality: an analysis that looked at them is never cached.
+    `prepared` and `cursors` give the text behind a name (of `PREPARE`/`Parse`, of `DECLARE`), for `EXECUTE`
+    and `FETCH`; without it those are opaque. `parameters` are the bound values as text, `None` where null,
+    binary or not yet bound; only a `LIMIT $n` looks at them. They take no part in equality: an analysis that
+    looked at them is never cached.
     """
 
     search_path: tuple[str, ...] = ("$user", "public")
@@ -76,11 +80,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """All that is known of one message of SQL text. Shared by every caller that asks for the same text: never changed.
+    """All that is known of one message of SQL text. Shared by every caller that asks for the same text: never
+    changed.
 
-    `facts` is `SqlFacts` as plain JSON values. `outputs` has one entry for each statement of the text, empty where a
-    statement returns no rows. `stored` are the columns whose values may leave other than through `outputs`: written to another
-    column, handed to a function with side effects, kept under another name; a mask on one of them cannot be carried out.
+    `facts` is `SqlFacts` as plain JSON values. `outputs` has one entry for each statement of the text, empty
+    where a statement returns no rows. `stored` are the columns whose values may leave other than through
+    `outputs`: written to another column, handed to a function with side effects, kept under another name; a
+    mask on one of them cannot be carried out.
     """
 
     facts: dict[str, Any]
@@ -101,17 +107,24 @@ class SqlFacts(BaseModel):
         default=[], description="relations read or written, views with the tables behind them, sorted"
     )
     tables_read: list[str] = Field(default=[], description="relations read, sorted")
-    tables_written: list[str] = Field(default=[], description="relations written, created, altered or dropped, sorted")
-    columns: list[str] = Field(default=[], description="columns read, for whatever purpose, as `table.column`, sorted")
+    tables_written: list[str] = Field(
+        default=[], description="relations written, created, altered or dropped, sorted"
+    )
+    columns: list[str] = Field(
+        default=[], description="columns read, for whatever purpose, as `table.column`, sorted"
+    )
     columns_returned: list[str] = Field(
         default=[], description="columns that an output passes on or is computed from, sorted"
     )
     columns_filtered: list[str] = Field(
         default=[], description="columns that decide which rows come, in which order or group, sorted"
     )
-    columns_written: list[str] = Field(default=[], description="columns that INSERT, UPDATE, MERGE or COPY assign, sorted")
+    columns_written: list[str] = Field(
+        default=[], description="columns that INSERT, UPDATE, MERGE or COPY assign, sorted"
+    )
     columns_stored: list[str] = Field(
-        default=[], description="columns whose values may leave other than in the answer: copied, handed to side effects"
+        default=[],
+        description="columns whose values may leave other than in the answer: copied, handed to side effects",
     )
     functions: list[str] = Field(default=[], description="functions called by name, sorted")
     read_only: bool = Field(
@@ -122,7 +135,9 @@ class SqlFacts(BaseModel):
     changes_roles: bool = Field(
         default=False, description="roles, privileges, ownership, or whom the session acts as"
     )
-    changes_session: bool = Field(default=False, description="settings or other state that outlives the statement")
+    changes_session: bool = Field(
+        default=False, description="settings or other state that outlives the statement"
+    )
     external: bool = Field(
         default=False, description="reaches outside the database: files, programs, other servers"
     )

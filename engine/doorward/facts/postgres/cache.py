@@ -1,0 +1,41 @@
+"""Analyses kept for statements that come again."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from cachetools import LRUCache
+
+from doorward.facts.postgres.analyse import analyse_uncached
+from doorward.facts.postgres.catalogue import Catalogue
+from doorward.facts.postgres.model import Analysis, Settings
+
+__all__ = ["AnalysisCache"]
+
+_MAX_KEPT_TEXT = 20_000
+"""Longer texts are rarely repeated and would fill the cache with megabytes."""
+
+
+class AnalysisCache:
+    """Analyses by catalogue, settings and text, bounded in number; the least recently used goes first.
+
+    One belongs to each engine and is safe to share between threads: a statement is analysed outside the lock,
+    and two threads that do so at once get equal answers.
+    """
+
+    def __init__(self, maxsize: int = 10_000) -> None:
+        self._kept: LRUCache[tuple[str, Settings, str], Analysis] = LRUCache(maxsize)
+        self._lock = Lock()
+
+    def analyse(self, statement: str, catalogue: Catalogue, settings: Settings) -> Analysis:
+        """`doorward.facts.postgres.analyse`, remembered."""
+        key = (catalogue.hash, settings, statement)
+        with self._lock:
+            known = self._kept.get(key)
+        if known is not None:
+            return known
+        analysis, cacheable = analyse_uncached(statement, catalogue, settings)
+        if cacheable and len(statement) <= _MAX_KEPT_TEXT:
+            with self._lock:
+                self._kept[key] = analysis
+        return analysis

@@ -1,0 +1,96 @@
+"""What every part of the walk over a statement shares: the catalogue, the session, the findings, the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from doorward.facts.postgres.catalogue import Catalogue, Relation
+from doorward.facts.postgres.findings import Findings, Opaque
+from doorward.facts.postgres.model import Column, Settings, relation_name
+from doorward.facts.postgres.trees import Node
+
+__all__ = ["MAX_STEPS", "Context"]
+
+MAX_STEPS: Final = 100_000
+"""Nodes that the analysis of one message may visit, repetitions counted."""
+
+
+class Context:
+    """The state of one analysis. `touched` holds the identities of the nodes that the walk has understood."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings, *, view: bool = False) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.findings = Findings()
+        self.touched: set[int] = set()
+        self.steps = 0
+        self.in_function = False
+        self.nesting = 0
+        # The names in a view's definition were written down with nothing but `pg_catalog` to search.
+        self.relation_path = ("pg_catalog",) if view else self._path(temporary=True)
+        self.function_path = ("pg_catalog",) if view else self._path(temporary=False)
+
+    def _path(self, *, temporary: bool) -> tuple[str, ...]:
+        """Schemas in order of search; the temporary one holds relations and types, never functions."""
+        user = self.settings.user
+        named = [user if schema == "$user" else schema for schema in self.settings.search_path]
+        path = named if "pg_catalog" in named else ["pg_catalog", *named]
+        if not temporary:
+            return tuple(schema for schema in path if schema != "pg_temp")
+        return tuple(path if "pg_temp" in path else ["pg_temp", *path])
+
+    def step(self, node: Node) -> None:
+        """Counts a node as visited and understood. Raises `Opaque` when the budget is used up."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise Opaque("the statement is too complex")
+        self.touched.add(id(node))
+
+    def resolve(self, catalog: str | None, schema: str | None, name: str) -> Relation | None:
+        """The relation that a name means, or `None`."""
+        if catalog is not None and catalog != self.catalogue.database:
+            raise Opaque(f"the name `{catalog}.{schema}.{name}` is of another database")
+        if schema is not None:
+            return self.catalogue.relation(schema, name)
+        for candidate in self.relation_path:
+            relation = self.catalogue.relation(candidate, name)
+            if relation is not None:
+                return relation
+        return None
+
+    def named(self, schema: str | None, name: str) -> str:
+        """What facts call a relation that is named in a statement, known or not."""
+        relation = self.resolve(None, schema, name)
+        if relation is not None:
+            return relation_name(relation.schema, relation.name)
+        known = self.catalogue.schemas | {"public"}
+        visible = (s for s in self.relation_path if s in known and s not in ("pg_temp", "pg_catalog"))
+        return relation_name(schema or next(visible, "public"), name)
+
+    def reading(self, relation: Relation) -> None:
+        """Notes that rows of a relation are read: whoever reads a partition reads its parent's rows."""
+        for item in (relation, *self.catalogue.ancestors(relation)):
+            self.findings.read.add(relation_name(item.schema, item.name))
+
+    def writing(self, relation: Relation) -> None:
+        """Notes that rows of a relation change."""
+        self.findings.write()
+        for item in (relation, *self.catalogue.ancestors(relation)):
+            self.findings.written.add(relation_name(item.schema, item.name))
+
+    def filter(self, sources: frozenset[Column]) -> None:
+        """Notes columns that decide which rows come."""
+        self.findings.filtered |= sources
+
+    @contextmanager
+    def filters_apart(self) -> Iterator[set[Column]]:
+        """Gathers what is filtered by inside, on its own, and adds it to the rest afterwards."""
+        outside, inside = self.findings.filtered, set[Column]()
+        self.findings.filtered = inside
+        try:
+            yield inside
+        finally:
+            self.findings.filtered = outside
+            outside |= inside
