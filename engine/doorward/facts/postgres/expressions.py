@@ -279,10 +279,10 @@ class Expressions:
         if isinstance(source, ast.SubLink):
             self._context.step(source)
             with self._context.filters_apart() as filtered:
-                fields: tuple[Field, ...] = self._queries.rows(source.subselect, scope)
+                fields = self._queries.rows(source.subselect, scope)
             if len(fields) == node.ncolumns:
-                flow = fields[node.colno - 1].flow
-                return flow.depending_on(frozenset(filtered))
+                place: int = node.colno - 1
+                return fields[place].flow.depending_on(frozenset(filtered))
         raise Opaque("the right side of a multiple assignment is not understood")
 
     def _json_aggregate(self, node: Node, scope: Scope) -> Flow:
