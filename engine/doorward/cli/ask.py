@@ -52,13 +52,13 @@ def decide(
         print_json(decision.to_dict())
     else:
         for line in _lines(decision):
-            print(line)  # noqa: T201
+            typer.echo(line)
     if decision.verdict != "allow":
         raise typer.Exit(NO)
 
 
 def _lines(decision: Decision) -> list[str]:
-    lines = [decision.verdict]
+    lines: list[str] = [decision.verdict]
     lines += [f"  {reason.text}{_place(reason.place)}" for reason in decision.reasons]
     for mask in decision.masks:
         outputs = ", ".join(
@@ -117,7 +117,7 @@ def evaluate(
     if as_json:
         print_json(plain)
     elif not plain:
-        print("undefined", file=sys.stderr)
+        typer.echo("undefined", err=True)
     else:
         for answer in plain:
             print_json(answer)

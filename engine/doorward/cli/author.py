@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from doorward.cli.output import NO, diagnostic_json, print_diagnostics, print_json, reported
+from doorward_dsl.source import Span
 
 __all__ = ["check", "emit", "parse", "plan", "register"]
 
@@ -44,7 +44,7 @@ def check(
                 print_json({"diagnostics": [diagnostic_json(d) for d in error.diagnostics]})
             else:
                 print_diagnostics(error.diagnostics)
-                print(_counted(len(error.diagnostics), "problem"), file=sys.stderr)
+                typer.echo(_counted(len(error.diagnostics), "problem"), err=True)
             raise typer.Exit(NO) from None
     if as_json:
         print_json(
@@ -60,7 +60,7 @@ def check(
     modules = _counted(len(policy_set.sources), "module")
     statements = _counted(engine.statements, "statement")
     warnings = f", {_counted(len(engine.warnings), 'warning')}" if engine.warnings else ""
-    print(f"{modules}, {statements}{warnings}: no errors")  # noqa: T201
+    typer.echo(f"{modules}, {statements}{warnings}: no errors")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -75,7 +75,7 @@ def parse(policies: _Policies) -> None:
     with reported():
         for source in read_policies(policies).sources:
             for line in _tree("module", parse_module(source), 0):
-                print(line)  # noqa: T201
+                typer.echo(line)
 
 
 def plan(policies: _Policies) -> None:
@@ -85,7 +85,7 @@ def plan(policies: _Policies) -> None:
 
     with reported():
         policy_set = read_policies(policies)
-        print(plan_text(compile_program(compile_policies(policy_set), policy_set.data)))  # noqa: T201
+        typer.echo(plan_text(compile_program(compile_policies(policy_set), policy_set.data)))
 
 
 def emit(policies: _Policies) -> None:
@@ -95,7 +95,7 @@ def emit(policies: _Policies) -> None:
 
     with reported():
         policy_set = read_policies(policies)
-        print(python_text(compile_program(compile_policies(policy_set), policy_set.data)))  # noqa: T201
+        typer.echo(python_text(compile_program(compile_policies(policy_set), policy_set.data)))
 
 
 def _tree(label: str, node: Any, depth: int) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _tree(label: str, node: Any, depth: int) -> Iterator[str]:
         for number, item in enumerate(node):
             yield from _tree(f"{label}[{number}]", item, depth)
         return
-    if not dataclasses.is_dataclass(node):
+    if not dataclasses.is_dataclass(node) or isinstance(node, type):
         yield f"{indent}{label}: {node!r}"
         return
     fields = [field.name for field in dataclasses.fields(node) if not field.name.endswith("span")]
-    line, column = node.span.line, node.span.column
-    yield f"{indent}{label}: {type(node).__name__} {line}:{column}"
+    span: Span = node.span  # type: ignore[attr-defined] # every node of a tree has one
+    yield f"{indent}{label}: {type(node).__name__} {span.line}:{span.column}"
     for name in fields:
         value = getattr(node, name)
         if value is not None and value != () and value is not False:

@@ -36,7 +36,7 @@ UNAVAILABLE: Final = 3
 
 def fail(message: str, code: int) -> typer.Exit:
     """Say what is wrong, in one line; the exit to raise."""
-    print(f"doorward: {message}", file=sys.stderr)  # noqa: T201
+    typer.echo(f"doorward: {message}", err=True)
     return typer.Exit(code)
 
 
@@ -64,7 +64,7 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], stream: IO[str] | None 
 
     out = sys.stderr if stream is None else stream
     for diagnostic in diagnostics:
-        print(render(diagnostic, color=out.isatty()), file=out)
+        typer.echo(render(diagnostic, color=out.isatty()), file=out)
 
 
 def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -104,4 +104,4 @@ def json_text(value: Any) -> str:
 
 def print_json(value: Any) -> None:
     """Indented JSON on standard output."""
-    print(json_text(value))  # noqa: T201
+    typer.echo(json_text(value))

@@ -119,12 +119,12 @@ def _say_ready(bound: Sequence[str], revisions: Revisions) -> None:
     engine = in_force.engine
     if sys.stdout.isatty():
         modules = len(engine.policies.sources)
-        print(  # noqa: T201
+        typer.echo(
             f"doorward serves {engine.statements} statements of {modules} modules on {', '.join(bound)} "
             f"(revision {engine.revision[:12]})"
         )
     else:
-        print(json.dumps({"listen": list(bound), "revision": engine.revision}), flush=True)  # noqa: T201
+        typer.echo(json.dumps({"listen": list(bound), "revision": engine.revision}))
 
 
 def version(
@@ -139,4 +139,4 @@ def version(
         print_json({"doorward": installed("doorward"), "python": platform.python_version(), **parts})
         return
     made_of = ", ".join(f"{name} {number}" for name, number in parts.items())
-    print(f"doorward {installed('doorward')} (Python {platform.python_version()}; {made_of})")  # noqa: T201
+    typer.echo(f"doorward {installed('doorward')} (Python {platform.python_version()}; {made_of})")

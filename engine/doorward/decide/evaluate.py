@@ -22,7 +22,7 @@ from doorward.decide.decision import Credential, Decision, Mask, Reason
 from doorward.decide.document import Clock, complete
 from doorward.decide.masks import MaskResolver
 from doorward.decide.request import DOCUMENTS
-from doorward.facts.postgres import Analysis, Catalogue, Settings, analyse
+from doorward.facts.postgres import Analysis, AnalysisCache, Catalogue, Settings
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.errors import EvaluationError
@@ -47,12 +47,15 @@ class Evaluator(Protocol):
 class Decider:
     """Decides requests under one revision. Nothing of a request is kept; threads may share it."""
 
-    __slots__ = ("_clock", "_evaluator", "_ids", "_limits", "_masks", "_prefix", "revision")
+    __slots__ = ("_analyses", "_clock", "_evaluator", "_ids", "_limits", "_masks", "_prefix", "revision")
 
-    def __init__(self, evaluator: Evaluator, revision: str, limits: Limits) -> None:
+    def __init__(
+        self, evaluator: Evaluator, revision: str, *, limits: Limits, analyses: AnalysisCache
+    ) -> None:
         self.revision = revision
         self._evaluator = evaluator
         self._limits = limits
+        self._analyses = analyses
         self._clock = Clock()
         self._masks = MaskResolver()
         # a counter behind a random prefix is as unique as a random number each time, and costs a tenth
@@ -71,7 +74,7 @@ class Decider:
             refusals.append(_refusal(f"there is no kind of request `{kind[:100]}`"))
         elif action not in _WITHOUT_OPERATION:
             if kind == "postgres":
-                analysis = _analyse(whole["postgres"], catalogue or _NO_CATALOGUE)
+                analysis = self._analyse(whole["postgres"], catalogue or _NO_CATALOGUE)
                 whole["sql"] = analysis.facts
                 if analysis.facts["opaque"]:
                     why = analysis.facts["opaque_reason"]
@@ -80,6 +83,18 @@ class Decider:
                 refusals.append(_refusal(f"requests of kind `{kind}` cannot be analysed"))
         findings = self._evaluate(kind, whole, now)
         return self._conclude(whole, findings, analysis, catalogue or _NO_CATALOGUE, refusals)
+
+    def _analyse(self, operation: dict[str, Any], catalogue: Catalogue) -> Analysis:
+        settings = Settings(
+            search_path=tuple(operation["search_path"]),
+            user=operation["user"],
+            database=operation["database"],
+            standard_conforming_strings=operation["standard_conforming_strings"],
+            prepared=operation["prepared"],
+            cursors=operation["cursors"],
+            parameters=tuple(operation["parameters"]),
+        )
+        return self._analyses.analyse(operation["statement"], catalogue, settings)
 
     def _evaluate(self, kind: str, whole: dict[str, Any], now: int) -> Findings:
         try:
@@ -137,19 +152,6 @@ class Decider:
 
 def _refusal(text: str) -> Reason:
     return Reason("", "block", text, "")
-
-
-def _analyse(operation: dict[str, Any], catalogue: Catalogue) -> Analysis:
-    settings = Settings(
-        search_path=tuple(operation["search_path"]),
-        user=operation["user"],
-        database=operation["database"],
-        standard_conforming_strings=operation["standard_conforming_strings"],
-        prepared=operation["prepared"],
-        cursors=operation["cursors"],
-        parameters=tuple(operation["parameters"]),
-    )
-    return analyse(operation["statement"], catalogue, settings)
 
 
 def operation_hash(document: dict[str, Any]) -> str:

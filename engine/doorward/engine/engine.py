@@ -12,7 +12,7 @@ from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.request import AccessRequest, document_schemas
 from doorward.engine.policies import PolicySet, policies_from, read_policies
-from doorward.facts.postgres import Catalogue
+from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
@@ -52,15 +52,28 @@ class Engine:
     __slots__ = ("_compiled", "_decider", "_limits", "_program", "policies", "warnings")
 
     def __init__(
-        self, policies: PolicySet, *, strict: bool = False, limits: Limits = _DEFAULT_LIMITS
+        self,
+        policies: PolicySet,
+        *,
+        strict: bool = False,
+        limits: Limits = _DEFAULT_LIMITS,
+        analyses: AnalysisCache | None = None,
     ) -> None:
-        """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors."""
+        """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors.
+
+        `analyses` are kept from an earlier revision: what a statement does, no policy changes.
+        """
         self.policies = policies
         self._limits = limits
         self._program = compile_policies(policies, strict=strict)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
-        self._decider = Decider(self._compiled, policies.revision, limits)
+        self._decider = Decider(
+            self._compiled,
+            policies.revision,
+            limits=limits,
+            analyses=AnalysisCache() if analyses is None else analyses,
+        )
 
     @classmethod
     def from_path(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from doorward.facts.postgres import Catalogue, CatalogueError
+from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
 
 __all__ = ["Catalogues", "UnknownKind"]
 

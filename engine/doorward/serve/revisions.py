@@ -17,7 +17,8 @@ from typing import Final
 import structlog
 from watchfiles import awatch
 
-from doorward.engine import Engine, fingerprint
+from doorward.engine import Engine, fingerprint, read_policies
+from doorward.facts.postgres import AnalysisCache
 from doorward.run.budget import Limits
 from doorward_dsl import PolicyError, render
 
@@ -60,6 +61,7 @@ class Revisions:
         self._root = root
         self._strict = strict
         self._limits = limits
+        self._analyses = AnalysisCache()
         self._seen: object = None
 
     async def load(self) -> None:
@@ -83,7 +85,9 @@ class Revisions:
     def _compile(self) -> Engine:
         for attempt in range(_ATTEMPTS):
             self._seen = fingerprint(self._root)
-            engine = Engine.from_path(self._root, strict=self._strict, limits=self._limits)
+            engine = Engine(
+                read_policies(self._root), strict=self._strict, limits=self._limits, analyses=self._analyses
+            )
             # a file written while the others were read makes a set that nobody ever meant
             if attempt == _ATTEMPTS - 1 or fingerprint(self._root) == self._seen:
                 break

@@ -17,7 +17,7 @@ import grpc.aio
 import structlog
 
 from doorward.decide.document import InvalidRequest
-from doorward.facts.postgres import CatalogueError
+from doorward.facts.postgres.catalogue import CatalogueError
 from doorward.serve.catalogues import Catalogues, UnknownKind
 from doorward.serve.revisions import InForce, Revisions
 from doorward.serve.wire import decision_to_wire, document_of, failure
