@@ -2,7 +2,7 @@
 
 The session runs every query of `CATALOGUE_QUERIES` inside one transaction between `CATALOGUE_BEGIN` and `CATALOGUE_END`, so
 that they see one state of the schema and names are written in one way, and hands the rows to `catalogue_document`. The format is
-defined by the engine (`doorward.facts.postgres.catalogue.CatalogueDocument`); the engine knows a document by the SHA-256 of its bytes.
+defined by the engine (`doorward.facts.postgres.catalogue.CatalogueDocument`), which knows a document by its bytes' SHA-256.
 
 Works with PostgreSQL 12 to 18. A session that has temporary relations of its own has to read the catalogue on its own
 connection, because no other session can tell which of them hide what.
@@ -59,7 +59,7 @@ SELECT json_build_array(n.name, p.proname, p.prokind::text, p.provolatile::text,
          ELSE p.pronargs - p.pronargdefaults END,
     CASE WHEN p.provariadic <> 0 THEN -1 ELSE p.pronargs END,
     l.lanname, format_type(p.prorettype, NULL),
-    CASE WHEN p.prorettype = 'record'::regtype AND p.proargmodes IS NOT NULL
+    CASE WHEN p.proargmodes && ARRAY['o', 'b', 't']::"char"[]
          THEN (SELECT json_agg(COALESCE(NULLIF(o.name, ''), 'column' || o.place) ORDER BY o.place)
                FROM (SELECT p.proargnames[g.at] AS name, row_number() OVER (ORDER BY g.at) AS place
                      FROM generate_subscripts(p.proargmodes, 1) g(at)

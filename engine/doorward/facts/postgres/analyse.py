@@ -168,7 +168,7 @@ def _proceed(node: Node, findings: Findings, batch: _Batch) -> None:
     """What a statement that has run means for those after it in the same message."""
     if findings.changes_schema:
         batch.stale = batch.stale or "the schema changes earlier in the same message"
-    if "set_config" in findings.functions:
+    if findings.changes_meaning:
         batch.stale = batch.stale or "a setting changes earlier in the same message"
     if isinstance(node, ast.VariableSetStmt):
         _settings_change(node, batch)

@@ -327,7 +327,8 @@ class Expressions:
         flows = self.each(arguments, scope)
         ordered = self.each(node.agg_order, scope)
         count = len(arguments) + (len(ordered) if node.agg_within_group else 0)
-        called = call(self._context, path, count, flows, self._queries.body)
+        first = trees.text(arguments[0]) if arguments else None
+        called = call(self._context, path, count, flows, self._queries.body, first=first)
         if called is None:
             return self._disguised(path, arguments, scope), None
         self._context.filter(derive(ordered).sources)

@@ -64,11 +64,10 @@ def merge(flows: Iterable[Flow]) -> Flow:
 
 @dataclass(slots=True)
 class Findings:
-    """Everything about a statement but its outputs. Sets only grow, so that walking a part twice changes
-    nothing.
+    """Everything about a statement but its outputs. Sets only grow, so that walking a part twice changes nothing.
 
-    `gathers`: many rows may end up in one value (`string_agg`, `ARRAY(SELECT …)`), so that a LIMIT bounds
-    nothing.
+    `changes_meaning`: names may mean something else for later statements. `gathers`: many rows may end up in one value
+    (`string_agg`, `ARRAY(SELECT …)`), so that a LIMIT bounds nothing.
     """
 
     kinds: dict[str, None] = field(default_factory=dict)
@@ -85,6 +84,7 @@ class Findings:
     changes_roles: bool = False
     changes_session: bool = False
     external: bool = False
+    changes_meaning: bool = False
     gathers: bool = False
 
     def write(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from doorward.facts.postgres.catalogue import SYSTEM_SCHEMAS, Function
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, derive
+from doorward.facts.postgres.kinds import HARMLESS_SETTINGS
 
 __all__ = ["SCALAR_AGGREGATES", "Called", "Expand", "call"]
 
@@ -25,7 +26,7 @@ _READS_ELSEWHERE: Final = re.compile(
     | ts_stat | ts_rewrite
     | pg_logical_slot_.* | pg_get_wal.* | pg_walfile.* | pg_wal_summary_contents | pg_available_wal_summaries
     | pg_show_all_file_settings | pg_hba_file_rules | pg_ident_file_mappings
-    | currtid2 | binary_upgrade_.* | pg_(restore|clear)_(attribute|relation)_stats | pg_get_sequence_data
+    | currtid2 | binary_upgrade_.* | pg_(restore|clear)_(attribute|relation)_stats
     | pg_extension_config_dump | pg_import_system_collations""",
     re.VERBOSE,
 )
@@ -42,7 +43,7 @@ _HARMLESS: Final = re.compile(
     | pg_stat_get_.* | pg_stat_have_stats | pg_stat_clear_snapshot | pg_get_(wait_events|aios|multixact_members)
     | pg_get_(backend_memory_contexts|shmem_allocations(_numa)?|loaded_modules) | pg_control_.*
     | pg_show_replication_origin_status | pg_replication_origin_(progress|session_is_setup|session_progress)
-    | pg_isolation_test_session_is_blocked""",
+    | pg_isolation_test_session_is_blocked | pg_get_sequence_data""",
     re.VERBOSE,
 )
 """Volatile functions of the server that change nothing anybody else could see."""
@@ -126,16 +127,23 @@ Expand = Callable[[Function], Flow]
 
 
 def call(
-    context: Context, path: Sequence[str], arguments: int, flows: Sequence[Flow], expand: Expand
+    context: Context,
+    path: Sequence[str],
+    arguments: int,
+    flows: Sequence[Flow],
+    expand: Expand,
+    *,
+    first: str | None = None,
 ) -> Called | None:
     """Finds what a call may mean and notes what it does; `None` where there is no such function.
 
-    Raises `Opaque` where it may do something that cannot be told from the statement.
+    `first` is the first argument where that is a constant string: the setting that `set_config` changes. Raises `Opaque`
+    where a call may do something that cannot be told from the statement.
     """
     candidates = _candidates(context, path, arguments)
     if not candidates:
         return None
-    extra = [_note(context, function, flows, expand) for function in candidates]
+    extra = [_note(context, function, flows, expand, first) for function in candidates]
     types = {function.result for function in candidates}
     columns = {function.columns for function in candidates}
     return Called(
@@ -156,7 +164,9 @@ def _candidates(context: Context, path: Sequence[str], arguments: int) -> list[F
     return [f for schema in schemas for f in context.catalogue.functions(schema, name) if f.takes(arguments)]
 
 
-def _note(context: Context, function: Function, flows: Sequence[Flow], expand: Expand) -> Flow:
+def _note(
+    context: Context, function: Function, flows: Sequence[Flow], expand: Expand, first: str | None
+) -> Flow:
     name, findings = function.name, context.findings
     bare = function.schema in ("pg_catalog", "public")
     findings.functions.add(name if bare else f"{function.schema}.{name}")
@@ -167,7 +177,8 @@ def _note(context: Context, function: Function, flows: Sequence[Flow], expand: E
     if name in _SESSION or _LISTENS.fullmatch(name):
         findings.changes_session = True
     if name == "set_config":
-        findings.read_only = False
+        if first is None or first.lower() not in HARMLESS_SETTINGS:
+            findings.read_only, findings.changes_meaning = False, True
         findings.stored |= derive(flows).sources
     elif function.volatility == "v" and not _HARMLESS.fullmatch(name):
         findings.write()

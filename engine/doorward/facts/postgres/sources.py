@@ -220,8 +220,6 @@ class Sources:
         if called is None:
             return (Field(alias, value),), isinstance(node, ast.SQLValueFunction)
         if called.columns is not None:
-            if len(called.columns) == 1 and alias != trees.output_name(node):
-                return (Field(alias, value),), True
             return tuple(Field(name, value) for name in called.columns), True
         composite = self.composite(called.type)
         if composite is not None:

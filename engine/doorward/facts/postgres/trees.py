@@ -16,6 +16,7 @@ __all__ = [
     "integer",
     "output_name",
     "strings",
+    "text",
     "type_name",
 ]
 
@@ -87,6 +88,13 @@ def integer(node: Node) -> int | None:
     if isinstance(node, ast.A_Const) and not node.isnull and isinstance(node.val, ast.Integer):
         value = node.val.ival
         return 0 if value is None else int(value)
+    return None
+
+
+def text(node: Node) -> str | None:
+    """The value of a string constant, else `None`."""
+    if isinstance(node, ast.A_Const) and not node.isnull and isinstance(node.val, ast.String):
+        return str(node.val.sval)
     return None
 
 
