@@ -385,8 +385,11 @@ class Answers:
         known = self.scope.reads.get(place)
         if known is not None:
             return known
-        read = self.scope.local() if len(place) == 1 else None
+        read = self.scope.shared.get(place)
         if read is not None:
+            self.scope.add(plan.Defined(read, span))
+        elif len(place) == 1:
+            read = self.scope.local()
             self.scope.add(plan.Input(read, span) if place[0] == "input" else plan.Base(read, span))
         else:
             source = self._read(place[:-1], span)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from doorward.compile.answers import Answers
+from doorward.compile.deciding import DECIDING_HELPERS, link_kind
+from doorward.compile.decision import Governing, describe, plan_kind
+from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
 from doorward.compile.functions import emit_query, emit_unit
 from doorward.compile.linker import Linker
@@ -31,6 +34,7 @@ class CompileOptions:
     indexed: bool = True
 
 
+_ALL_KINDS: Final = "*"
 _DEFAULT_OPTIONS = CompileOptions()
 
 
@@ -52,6 +56,18 @@ class Compiled:
         self._tree = build_tree(program)
         self._planner = Planner(self._tree, self._mocked)
         units = {document.path: self._planner.unit_of(document, ()) for document in self._tree.documents()}
+        governing: list[Governing] = [*program.statements, *program.governed_rules]
+        described = [(one, *describe(one)) for one in governing]
+        self._infos = tuple(info for _, info, _ in described)
+        kinds = [
+            plan_kind(
+                kind,
+                [one for one in described if _governs(one[1], kind)],
+                self._planner,
+                indexed=options.indexed,
+            )
+            for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
+        ]
         self._planner.finish()
         self._linker = Linker()
         self._linker.add_places(self._tree)
@@ -59,11 +75,37 @@ class Compiled:
             self._linker.load(emit_unit(unit, self._linker), unit.span.source)
         for path, number in units.items():
             self._linker.join(path, number)
+        self._linker.namespace.update(DECIDING_HELPERS)
+        self._deciders = {plan.kind: link_kind(plan, self._linker, at) for at, plan in enumerate(kinds)}
 
     @property
     def units(self) -> tuple[Unit, ...]:
         """The plan of every document and function."""
         return tuple(self._planner.units)
+
+    def statements(self, kind: str) -> tuple[StatementInfo, ...]:
+        """The statements and governed rules that speak for a kind of request."""
+        return tuple(info for info in self._infos if _governs(info, kind))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of request that some statement speaks for; `*` where one speaks for all."""
+        return frozenset(kind for info in self._infos for kind in info.kinds)
+
+    def evaluate(self, kind: str, document: Value, call: CallContext) -> Findings:
+        """Try all statements of a kind on one request document.
+
+        `call` is fresh. Never raises for what a policy or a request does: errors are among the findings.
+        """
+        call.input, call.data = document, self.data
+        findings = Findings()
+        try:
+            self._deciders.get(kind, self._deciders[_ALL_KINDS])(call, findings)
+        except BudgetExceeded as error:
+            findings.errors.append(Failed(None, error))
+        except RecursionError:
+            findings.errors.append(Failed(None, BudgetExceeded("the evaluation went too deep")))
+        return findings
 
     def query(
         self,
@@ -108,6 +150,10 @@ class Compiled:
         span = body[0].span if body else NOWHERE
         linker.load(emit_query("query", Body(block, False, span), names, linker), span.source)
         return linker.namespace["query"]
+
+
+def _governs(info: StatementInfo, kind: str) -> bool:
+    return kind in info.kinds or _ALL_KINDS in info.kinds
 
 
 def _in_order(body: QueryBody) -> list[str]:

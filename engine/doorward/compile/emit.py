@@ -96,6 +96,20 @@ class Emitter:
         """Whether a variable is undefined."""
         return self.write.same(self.write.load(name), self.write.load("U"))
 
+    def member(self, source: ast.expr, name: str) -> ast.expr:
+        """The member at a string key; undefined where there is none. `source` is a variable."""
+        w = self.write
+        key = w.constant(name)
+        plain = w.method(source, "get", key, w.load("U"))
+        return w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
+
+    def read(self, name: str, place: Sequence[str]) -> list[ast.stmt]:
+        """Leaves what the input has at a constant path in a variable, defined or not."""
+        w = self.write
+        out = [w.assign(name, w.attribute(w.load(self.context), "input"))]
+        out += [w.assign(name, self.member(w.load(name), step)) for step in place[1:]]
+        return out
+
     # --- blocks
     # ------------------------------------------------------------------------------------------------
 
@@ -214,6 +228,8 @@ class Emitter:
             case plan.Input(to):
                 name = f"v{to.id}"
                 return [w.assign(name, w.attribute(w.load(self.context), "input"))], self.is_undefined(name)
+            case plan.Defined(source):
+                return [], self.is_undefined(f"v{source.id}")
             case plan.Base(to):
                 return [w.assign(f"v{to.id}", w.attribute(w.load(self.context), "data"))], None
             case plan.Get(to):
@@ -270,9 +286,7 @@ class Emitter:
         if step.branch:
             made = w.call("h_branch_get", w.load(self.context), source, self.operand(step.key))
         elif isinstance(step.source, Local) and isinstance(step.key, Const) and type(step.key.value) is str:
-            key = self.operand(step.key)
-            plain = w.method(source, "get", key, w.load("U"))
-            made = w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
+            made = self.member(source, step.key.value)
         elif (
             isinstance(step.source, Local) and isinstance(step.key, Const) and step.source.id in self._arrays
         ):
@@ -291,17 +305,17 @@ class Emitter:
     def _collect(self, step: plan.Collect) -> list[ast.stmt]:
         w, name = self.write, f"v{step.to.id}"
         result = step.block.result
-        give: Give
-        if step.kind == "array":
-            empty = w.list_of([])
-            give = lambda: [w.do(w.method(w.load(name), "append", self.operand(result[0])))]  # noqa: E731
-        elif step.kind == "set":
-            empty = w.call("set")
-            give = lambda: [w.do(w.method(w.load(name), "add", self.key(result[0])))]  # noqa: E731
-        else:
-            empty = w.dict_of([])
-            give = lambda: [self.put(name, result, step)]  # noqa: E731
-        return [w.assign(name, empty), *self.block(step.block, give, None)]
+        match step.kind:
+            case "array":
+                empty = w.list_of([])
+                add = w.do(w.method(w.load(name), "append", self.operand(result[0])))
+            case "set":
+                empty = w.call("set")
+                add = w.do(w.method(w.load(name), "add", self.key(result[0])))
+            case "object":
+                empty = w.dict_of([])
+                add = self.put(name, result, step)
+        return [w.assign(name, empty), *self.block(step.block, lambda: [add], None)]
 
     def put(self, name: str, result: Sequence[Operand], step: Step | plan.Unit) -> ast.stmt:
         """Set a key of the object in the making."""

@@ -32,6 +32,7 @@ __all__ = [
     "Collect",
     "Compute",
     "Const",
+    "Defined",
     "EndWith",
     "ForAll",
     "FunctionCall",
@@ -89,6 +90,14 @@ class Input:
     """The whole input."""
 
     to: Local
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """Gives up when what was read earlier, for several bodies, is undefined."""
+
+    source: Local
     span: Span
 
 
@@ -359,6 +368,7 @@ class EndWith:
 
 Step: TypeAlias = (
     Input
+    | Defined
     | Base
     | Get
     | Branch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from doorward.compile.plan import Block, Const, Local, Operand, Scan, Step, Walk
@@ -28,9 +28,15 @@ class Scope:
         self.steps: list[Step] = []
         self.reads: dict[tuple[str, ...], Operand] = {}
         """Places of `input` and `data` that have been read on every way to here."""
+        self.shared: dict[tuple[str, ...], Local] = {}
+        """Places that several bodies of the function read; each has to see for itself that it is defined."""
         self.visible: frozenset[str] = frozenset()
         self._loops = 0
         self._depths: list[int] = []
+
+    def share(self, places: Sequence[tuple[str, ...]]) -> None:
+        """Take the first locals for places that are read before the function's own steps, defined or not."""
+        self.shared = {place: self.local() for place in places}
 
     @property
     def locals(self) -> int:
@@ -80,10 +86,11 @@ class Scope:
     def elsewhere(self) -> Iterator[None]:
         """Steps that run on another input or data: what was read does not hold there."""
         outside, self.reads = self.reads, {}
+        shared, self.shared = self.shared, {}
         try:
             yield
         finally:
-            self.reads = outside
+            self.reads, self.shared = outside, shared
 
     def block(
         self, steps: list[Step], result: tuple[Operand, ...] = (), *, loops: int | None = None

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from doorward.run.values import Key, Value, key, ordered, unkey
+from doorward.run.values import Key, Value, ordered, unkey
 
 __all__ = ["from_json", "to_json"]
 
