@@ -119,7 +119,7 @@ class Wire(asyncio.Protocol):
         self._transport = wrapped
         self._transport.set_write_buffer_limits(_HIGH_WATER)
 
-    def extra(self, name: str) -> Any:
+    def about(self, name: str) -> Any:
         """What the transport knows: `peername`, `sockname`, `ssl_object`."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
