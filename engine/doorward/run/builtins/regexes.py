@@ -1,0 +1,235 @@
+"""Regular expressions on RE2: linear time whatever the pattern, with the finding rules of Go's `regexp`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import re2
+
+from doorward.run.errors import BuiltinError
+from doorward.run.values import Value
+
+from .builtin import pure
+from .globs import intersect
+from .operands import bounded, integer, string
+from .terms import quoted
+
+__all__ = ["BUILTINS", "compiled"]
+
+_MAX_PATTERN: Final = 32 * 1024
+# `\C` would take characters apart into bytes
+_ONE_BYTE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+_REFERENCE: Final = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+_GROUP: Final = re.compile(r"0|[1-9][0-9]{0,5}")
+_PROBLEMS: Final = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+}
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:
+    """The compiled pattern; raises ValueError with what is wrong. Patterns are kept, since they hardly vary."""
+    if len(pattern) > _MAX_PATTERN:
+        raise ValueError(f"error parsing regexp: longer than {_MAX_PATTERN} characters")
+    if _ONE_BYTE.search(pattern):
+        raise ValueError("error parsing regexp: invalid escape sequence: `\\C`")
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(_encodable(pattern), options)
+    except re2.error as error:
+        raise ValueError(f"error parsing regexp: {_problem(error)}") from None
+
+
+def _problem(error: Exception) -> str:
+    said = error.args[0] if error.args else b""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    if text.startswith("trailing \\"):
+        return "trailing backslash at end of expression: ``"
+    kind, colon, where = text.partition(": ")
+    return f"{_PROBLEMS.get(kind, kind)}: `{where}`" if colon else text
+
+
+def _encodable(value: str) -> str:
+    """The text without lone surrogates, which RE2 has no way to see."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _pattern(name: str, position: int, value: Value) -> Any:
+    try:
+        return compiled(string(name, position, value))
+    except ValueError as error:
+        raise BuiltinError(f"{name}: {error}") from None
+
+
+def _matches(pattern: Any, text: str) -> Iterator[Any]:
+    """The successive matches; an empty one does not follow directly on another match."""
+    end = -1
+    for match in pattern.finditer(text):
+        if match.end() == end == match.start():
+            continue
+        end = match.end()
+        yield match
+
+
+def _limited(pattern: Any, text: str, limit: int) -> Iterator[Any]:
+    if limit == 0:
+        return
+    for count, match in enumerate(_matches(pattern, text), start=1):
+        yield match
+        if count == limit:
+            return
+
+
+def matches(pattern: Value, text: Value) -> bool:
+    return _matches_in("regex.match", pattern, text)
+
+
+def re_match(pattern: Value, text: Value) -> bool:
+    return _matches_in("re_match", pattern, text)
+
+
+def _matches_in(name: str, pattern: Value, text: Value) -> bool:
+    wanted, subject = string(name, 1, pattern), string(name, 2, text)
+    return _pattern(name, 1, wanted).search(_encodable(subject)) is not None
+
+
+def is_valid(pattern: Value) -> bool:
+    if type(pattern) is not str:
+        return False
+    try:
+        compiled(pattern)
+    except ValueError:
+        return False
+    return True
+
+
+def find_n(pattern: Value, text: Value, limit: Value) -> Value:
+    name = "regex.find_n"
+    string(name, 1, pattern)
+    subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
+    return [match.group() for match in _limited(_pattern(name, 1, pattern), subject, most)]
+
+
+def find_submatches(pattern: Value, text: Value, limit: Value) -> Value:
+    name = "regex.find_all_string_submatch_n"
+    string(name, 1, pattern)
+    subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
+    found = _limited(_pattern(name, 1, pattern), subject, most)
+    return [[match.group(), *match.groups(default="")] for match in found]
+
+
+def split(pattern: Value, text: Value) -> Value:
+    name = "regex.split"
+    wanted, subject = string(name, 1, pattern), _encodable(string(name, 2, text))
+    expression = _pattern(name, 1, wanted)
+    if wanted and not subject:
+        return [""]
+    parts, begin, end = [], 0, 0
+    for match in _matches(expression, subject):
+        end = match.start()
+        if match.end() != 0:
+            parts.append(subject[begin:end])
+        begin = match.end()
+    if end != len(subject):
+        parts.append(subject[begin:])
+    return parts
+
+
+def replace(text: Value, pattern: Value, replacement: Value) -> Value:
+    name = "regex.replace"
+    subject, wanted = _encodable(string(name, 1, text)), string(name, 2, pattern)
+    template = string(name, 3, replacement)
+    expression = _pattern(name, 2, wanted)
+    parts, end, size = [], 0, 0
+    for match in _matches(expression, subject):
+        parts.append(subject[end : match.start()])
+        parts.append(_expanded(template, match, expression.groupindex))
+        size += len(parts[-1]) + len(parts[-2])
+        bounded(name, size)
+        end = match.end()
+    return "".join([*parts, subject[end:]])
+
+
+def _expanded(template: str, match: Any, names: dict[str, int]) -> str:
+    """The template with `$1`, `${1}` and `${name}` put in; what names no group stands for nothing."""
+    if "$" not in template:
+        return template
+
+    def put(reference: re.Match[str]) -> str:
+        if reference[1]:
+            return "$"
+        name = reference[2] or reference[3]
+        index = int(name) if _GROUP.fullmatch(name) else names.get(name, -1)
+        return (match.group(index) or "") if 0 <= index <= match.re.groups else ""
+
+    return _REFERENCE.sub(put, template)
+
+
+def template_match(template: Value, text: Value, start: Value, end: Value) -> bool:
+    name = "regex.template_match"
+    shape, subject = string(name, 1, template), string(name, 2, text)
+    opening, closing = string(name, 3, start), string(name, 4, end)
+    for which, delimiter in (("start", opening), ("end", closing)):
+        if len(delimiter.encode("utf-8", "replace")) != 1:
+            length = len(opening.encode("utf-8", "replace"))
+            raise BuiltinError(
+                f"{name}: {which} delimiter has to be exactly one character long but is {length} long"
+            )
+    expression = _pattern(name, 1, _from_template(name, shape, opening, closing))
+    return expression.search(_encodable(subject)) is not None
+
+
+def _from_template(name: str, template: str, opening: str, closing: str) -> str:
+    """The regular expression of a template: literal text with expressions between delimiters."""
+    parts, level, begin = ["^"], 0, 0
+    for place, char in enumerate(template):
+        if char == opening:
+            level += 1
+            if level == 1:
+                parts.append(re2.escape(template[begin:place]))
+                begin = place + 1
+        elif char == closing:
+            level -= 1
+            if level < 0:
+                break
+            if level == 0:
+                inner = template[begin:place]
+                _pattern(name, 1, f"^{inner}$")
+                parts.append(f"({inner})")
+                begin = place + 1
+    if level != 0:
+        raise BuiltinError(f"{name}: unbalanced braces in {quoted(template)}")
+    return "".join([*parts, re2.escape(template[begin:]), "$"])
+
+
+def globs_match(left: Value, right: Value) -> bool:
+    name = "regex.globs_match"
+    first, second = string(name, 1, left), string(name, 2, right)
+    try:
+        return intersect(first, second)
+    except ValueError as error:
+        raise BuiltinError(f"{name}: {error}") from None
+
+
+BUILTINS: Final = pure(
+    {
+        "regex.match": matches,
+        "re_match": re_match,
+        "regex.is_valid": is_valid,
+        "regex.find_n": find_n,
+        "regex.find_all_string_submatch_n": find_submatches,
+        "regex.split": split,
+        "regex.replace": replace,
+        "regex.template_match": template_match,
+        "regex.globs_match": globs_match,
+    }
+)
