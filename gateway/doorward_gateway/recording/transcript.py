@@ -52,7 +52,8 @@ def session_table(sessions: Iterable[SessionSummary]) -> Table:
     """The sessions of a record."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("session", "began", "who", "resource", "for", "operations", "blocked", "masked", "ended"):
-        table.add_column(title, justify="right" if title in ("operations", "blocked", "masked") else "left")
+        number = title in ("operations", "blocked", "masked")
+        table.add_column(title, justify="right" if number else "left", no_wrap=title in ("session", "began"))
     for session in sessions:
         table.add_row(
             Text(printable(session.session), style="bold"),
@@ -72,7 +73,8 @@ def live_table(sessions: Iterable[Mapping[str, Any]]) -> Table:
     """The sessions that are live on a gateway, as its control API tells them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("session", "began", "who", "resource", "for", "from", "operations", "expires"):
-        table.add_column(title, justify="right" if title == "operations" else "left")
+        right = title == "operations"
+        table.add_column(title, justify="right" if right else "left", no_wrap=title in ("session", "began"))
     for session in sessions:
         table.add_row(
             Text(printable(str(session["id"])), style="bold"),
@@ -120,12 +122,14 @@ def _operation(record: Record, at: str, _operations: object) -> Iterator[Rendera
         "  ",
         (_attribution(body.get("attribution") or {}), "cyan"),
     )
-    yield Padding(Text(printable(str(body.get("statement") or body.get("action") or ""))), _INDENT)
+    yield Padding(
+        Text(printable(str(body.get("statement") or body.get("action") or ""))), _INDENT, expand=False
+    )
     if body.get("parameters"):
         shown = ", ".join(
             "null" if value is None else repr(one_line(value, _MAX_CELL)) for value in body["parameters"]
         )
-        yield Padding(Text(f"with {shown}", style="dim"), _INDENT)
+        yield Padding(Text(f"with {shown}", style="dim"), _INDENT, expand=False)
     if "refused" in body:
         yield _line("refused", "bold red", str(body["refused"]))
         return
@@ -170,11 +174,11 @@ def _result(
         return
     columns, rows = body.get("columns") or [], body.get("rows") or []
     if columns:
-        yield Padding(_rows(columns, rows), _INDENT)
+        yield Padding(_rows(columns, rows), _INDENT, expand=False)
         count = body.get("row_count", len(rows))
         left_out = count - min(len(rows), _MAX_ROWS)
         if left_out > 0:
-            yield Padding(Text(f"… and {left_out} more rows", style="dim"), _INDENT)
+            yield Padding(Text(f"… and {left_out} more rows", style="dim"), _INDENT, expand=False)
     yield _line("done", "dim", f"{number}{body.get('tag') or ''}", time)
 
 
@@ -256,7 +260,7 @@ def _line(label: str, style: str, text: str, aside: str = "") -> RenderableType:
     line = Text.assemble(
         (f"{label:<8}", style), printable(text), (f"  {printable(aside)}" if aside else "", "dim")
     )
-    return Padding(line, _INDENT)
+    return Padding(line, _INDENT, expand=False)
 
 
 def _reason(reason: Mapping[str, Any]) -> str:

@@ -73,9 +73,10 @@ class Report:
     def sentence(self) -> str:
         """The report for people."""
         if self.problem is None:
+            files = "1 segment" if self.segments == 1 else f"{self.segments} segments"
             return (
-                f"verified: {self.records} records in {self.segments} segments, {self.first[:19]}Z to"
-                f" {self.last[:19]}Z, head {self.head[:16]}…"
+                f"verified: {self.records} records in {files}, {self.first[:19]}Z to {self.last[:19]}Z,"
+                f" head {self.head[:16]}…"
             )
         problem = self.problem
         return (
