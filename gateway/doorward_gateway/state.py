@@ -30,6 +30,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._executor = executor
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, schema: str) -> Database:
@@ -61,9 +62,11 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Closes the file. Calls that are under way finish first."""
-        await self._call(lambda connection: connection.close())
-        self._executor.shutdown(wait=False)
+        """Closes the file. Calls that are under way finish first; closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            await self._call(lambda connection: connection.close())
+            self._executor.shutdown(wait=False)
 
     async def _run(self, begin: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
         def transaction(connection: sqlite3.Connection) -> _T:
