@@ -44,6 +44,8 @@ __all__ = [
 
 
 def _without_nulls(value: Any) -> Any:
+    if value is None:
+        return {}
     return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
@@ -271,4 +273,9 @@ def document_schemas() -> dict[str, dict[str, Any]]:
 
     Every field is `required`: the documents are total.
     """
-    return {kind: model.model_json_schema(mode="serialization") for kind, model in DOCUMENTS.items()}
+    schemas = {kind: model.model_json_schema(mode="serialization") for kind, model in DOCUMENTS.items()}
+    for schema in schemas.values():
+        for part in (schema, *schema["$defs"].values()):
+            if "properties" in part:
+                part["required"] = list(part["properties"])
+    return schemas
