@@ -329,8 +329,11 @@ class Layout:
                     kind = "IDENT" if kind != "NULL" else kind
             if self.lenient and at > first and len(frames) > 1 and self.looks_like_statement(at):
                 break
+            tight = token.tight or (top and verb is None and out and len(out) == 1 + (out[0].kind == "DEFAULT"))
+            if kind == "ATTR" and not (ended and tight):
+                kind = "LOOSE_DOT"
             if ended:
-                if kind in ("LPAR", "LSQB") and token.tight:
+                if kind in ("LPAR", "LSQB") and tight:
                     kind = "CALL" if kind == "LPAR" else "INDEX"
                 elif kind == "MINUS":
                     kind = "INFIX"
@@ -385,7 +388,7 @@ class Layout:
                     "LSQB": "array",
                     "LBRACE": "brace",
                 }[kind]
-                if kind == "LBRACE" and self.opens_body(at, previous, frame):
+                if kind == "LBRACE" and (self.opens_body(at, previous, frame) or (elses and previous == "IF")):
                     kind = "LBODY"
                     opened = "test" if verb == "test" and top else "body"
                     frame.every = max(0, frame.every - 1)

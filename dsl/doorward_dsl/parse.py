@@ -14,7 +14,7 @@ from doorward_dsl.annotations import attach
 from doorward_dsl.diagnostics import Diagnostic, ParseError
 from doorward_dsl.lex import Lexed, Token, lex
 from doorward_dsl.lex_layout import Features, Layout, Statement
-from doorward_dsl.parse_errors import explain, explain_trouble
+from doorward_dsl.parse_errors import explain, explain_trouble, stray_comma
 from doorward_dsl.parse_rules import Package
 from doorward_dsl.parse_table import Unexpected, bind, run
 from doorward_dsl.parse_terms import Refused
@@ -88,7 +88,8 @@ class _Parser:
             try:
                 return run(tokens, end, start, self.methods)
             except Unexpected as unexpected:
-                bar = statement.bars.get(unexpected.token.start)
+                comma = unexpected.token if unexpected.token.kind == "COMMA" else stray_comma(statement, unexpected)
+                bar = statement.bars.get(comma.start) if comma is not None else None
                 if bar is None or bar.kind != "BAR":
                     raise Refused(explain(self.source, statement, unexpected)) from None
                 bar.kind = "INFIX"

@@ -9,7 +9,7 @@ from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_table import Unexpected
 from doorward_dsl.source import Source, Span
 
-__all__ = ["explain", "explain_trouble"]
+__all__ = ["explain", "explain_trouble", "stray_comma"]
 
 _WORDS = {
     "IF": "if",
@@ -83,9 +83,9 @@ def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Dia
     """The message for one unexpected token."""
     token, expected = unexpected.token, unexpected.expected
     tokens = statement.tokens
-    at = next((index for index, other in enumerate(tokens) if other is token), len(tokens))
+    at = _index(statement, token)
     previous = tokens[at - 1] if at else None
-    comma = _stray_comma(statement, at) if expected <= _AFTER_SECOND_KEY else None
+    comma = stray_comma(statement, unexpected)
     if comma is not None:
         separate = "expressions of a body stand on lines of their own, or with `;` between them"
         return Diagnostic(
@@ -100,9 +100,12 @@ def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Dia
     return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end), hint=hint)
 
 
-def _stray_comma(statement: Statement, at: int) -> Token | None:
-    """The comma before the unexpected token, between the same brackets."""
+def stray_comma(statement: Statement, unexpected: Unexpected) -> Token | None:
+    """The comma that made `a, b` look like the beginning of `a, b in xs`, where that is all the text could still be."""
+    if not unexpected.expected <= _AFTER_SECOND_KEY:
+        return None
     depth = 0
+    at = _index(statement, unexpected.token)
     for token in reversed(statement.tokens[:at]):
         if token.text in (")", "]", "}"):
             depth += 1
@@ -113,6 +116,11 @@ def _stray_comma(statement: Statement, at: int) -> Token | None:
         if depth < 0:
             return None
     return None
+
+
+def _index(statement: Statement, token: Token) -> int:
+    tokens = statement.tokens
+    return next((index for index, other in enumerate(tokens) if other is token), len(tokens))
 
 
 def _shown(token: Token) -> str:

@@ -154,15 +154,14 @@ class RuleBuilder(TermBuilder):
     # --- rules -----------------------------------------------------------------------------------------------
 
     def rule_plain(self, head: RuleHead) -> list[Rule]:
-        if head.key is None and head.value is None:
-            what = "rule" if head.args is None else "function"
+        if head.key is None and head.value is None and not head.args:
             if head.args is None and len(head.ref) == 2:
-                name = self._name(head)
                 raise self.refuse(
                     "`contains` keyword is required for partial set rules",
                     head.span,
-                    f"write `{name} contains …` for a set, or give a value with `:=`",
+                    f"write `{self._name(head)} contains …` for a set, or give a value with `:=`",
                 )
+            what = "rule" if head.args is None else "function"
             raise self.refuse(
                 f"{what} must have value assignment and/or body declaration",
                 head.span,

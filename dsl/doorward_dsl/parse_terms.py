@@ -448,6 +448,8 @@ class TermBuilder:
         return Literal(expr, (), expr.span)
 
     def literal_with(self, expr: Expr, withs: list[With]) -> Literal:
+        if isinstance(expr, SomeDecl):
+            raise self.refuse("a `some` declaration has nothing to replace `with`", withs[0].span)
         return Literal(expr, tuple(withs), Span(self.source, expr.span.start, withs[-1].span.end))
 
     def with_(self, word: Token, target: Term, _as: Token, value: Term) -> With:
