@@ -10,6 +10,7 @@ from doorward_dsl.check.calls import check_calls
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
 from doorward_dsl.check.governs import check_kinds, governed_rules, governed_statements
+from doorward_dsl.check.infer import infer
 from doorward_dsl.check.obligations import check_statement
 from doorward_dsl.check.recursion import check_recursion, dependencies
 from doorward_dsl.check.safety import Orderer, order_query
@@ -20,8 +21,8 @@ from doorward_dsl.program import Path, Program
 from doorward_dsl.resolve import Exports, resolve_modules, resolve_query
 from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.schemas import JsonSchema, RequestTypes
-from doorward_dsl.syntax import Body, Module, Rule, Term
-from doorward_dsl.types import AnyType
+from doorward_dsl.syntax import Body, Module, Rule, Statement, Term
+from doorward_dsl.types import AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
 
 __all__ = ["compile_modules", "compile_query"]
@@ -44,14 +45,21 @@ def compile_modules(
     resolved = resolve_modules(modules, lambda module: requests.fields(module.governs))
     report = list(resolved.diagnostics)
     report += check_kinds(resolved.modules, requests.kinds)
-    ordered = tuple(_order(module, resolved.exports, report) for module in resolved.modules)
-    tree = RuleTree(ordered)
-    report += check_conflicts(ordered, tree)
+    faulty: set[Rule | Statement] = set(resolved.faulty)
+    defined = RuleTree(resolved.modules)
+    report += check_conflicts(resolved.modules, defined)
     if data is not None:
-        report += check_data_conflicts(tree, data)
-    for module in ordered:
-        report += _check_module(module, tree, requests)
-    report += check_recursion(tree, dependencies(tree))
+        report += check_data_conflicts(defined, data)
+    for module in resolved.modules:
+        _check_module(module, defined, requests.of(module.governs), faulty, report)
+    ordered = tuple(_order(module, resolved.exports, faulty, report) for module in resolved.modules)
+    tree = RuleTree(ordered)
+    graph = dependencies(tree)
+    recursion = check_recursion(graph, faulty)
+    report += recursion
+    if not recursion:
+        types = {module: requests.of(module.governs) for module in ordered}
+        report += infer(ordered, tree, graph, types, faulty)
     warnings = _settled(report, strict)
     return Program(
         modules=ordered,
@@ -79,33 +87,54 @@ def compile_query(body: Body, program: Program | None = None) -> Body:
     return ordered
 
 
-def _order(module: Module, exported: Exports, report: list[Diagnostic]) -> Module:
+def _order(
+    module: Module, exported: Exports, faulty: set[Rule | Statement], report: list[Diagnostic]
+) -> Module:
+    """The module with its bodies in order, but for what is faulty; what is unsafe becomes faulty too."""
     orderer = Orderer(report, exported.rules.get(module.package, frozenset()))
-    rules = tuple([orderer.rule(rule) for rule in module.rules])
-    statements = tuple([orderer.statement(statement) for statement in module.statements])
-    return replace(module, rules=rules, statements=statements)
-
-
-def _check_module(module: Module, tree: RuleTree, requests: RequestTypes) -> Iterator[Diagnostic]:
-    request = requests.of(module.governs)
-    for heads, bodies in _parts(module):
-        terms = list(deep_terms(*heads, bodies=bodies))
-        yield from check_calls(terms, tree)
-        for modifier in deep_withs(*heads, bodies=bodies):
-            yield from check_with(modifier, tree)
-        if not isinstance(request, AnyType):
-            yield from check_fields(terms, request)
-    for statement in module.statements:
-        yield from check_statement(statement)
-
-
-def _parts(module: Module) -> Iterator[tuple[list[Term], list[Body]]]:
-    """The head terms and bodies of each rule and statement."""
+    rules = []
     for rule in module.rules:
-        for link in rule_chain(rule):
-            yield head_terms(link.head), [link.body]
+        before = len(report)
+        rules.append(rule if rule in faulty else orderer.rule(rule))
+        if len(report) > before:
+            faulty.add(rules[-1])
+    statements = []
     for statement in module.statements:
-        yield statement_terms(statement), [body for body in (statement.when, statement.unless) if body]
+        before = len(report)
+        statements.append(statement if statement in faulty else orderer.statement(statement))
+        if len(report) > before:
+            faulty.add(statements[-1])
+    return replace(module, rules=tuple(rules), statements=tuple(statements))
+
+
+def _check_module(
+    module: Module, tree: RuleTree, request: Type, faulty: set[Rule | Statement], report: list[Diagnostic]
+) -> None:
+    """The checks that look at one rule or statement at a time; what fails becomes faulty."""
+    for part in (*module.rules, *module.statements):
+        if part in faulty:
+            continue
+        before = len(report)
+        for heads, bodies in _pieces(part):
+            terms = list(deep_terms(*heads, bodies=bodies))
+            report += check_calls(terms, tree)
+            for modifier in deep_withs(*heads, bodies=bodies):
+                report += check_with(modifier, tree)
+            if not isinstance(request, AnyType):
+                report += check_fields(terms, request)
+        if not isinstance(part, Rule):
+            report += check_statement(part)
+        if len(report) > before:
+            faulty.add(part)
+
+
+def _pieces(part: Rule | Statement) -> Iterator[tuple[list[Term], list[Body]]]:
+    """The head terms and the bodies of each link of a rule, or of a statement."""
+    if isinstance(part, Rule):
+        for link in rule_chain(part):
+            yield head_terms(link.head), [link.body]
+    else:
+        yield statement_terms(part), [body for body in (part.when, part.unless) if body]
 
 
 def _rules(modules: Iterable[Module]) -> Mapping[Path, tuple[Rule, ...]]:

@@ -87,7 +87,10 @@ class SetType:
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """An object with the known `fields` (by key; a field may be absent from a value of the type) and others like `rest`."""
+    """An object with known `fields` (a value of the type may lack one) and others of the types `rest`.
+
+    A field is named by its key if that is a string, else by the name of the key's type and the key.
+    """
 
     fields: tuple[tuple[Any, Type], ...] = ()
     rest: tuple[Type, Type] | None = None
@@ -102,7 +105,7 @@ class ObjectType:
 
     def __str__(self) -> str:
         if self.fields:
-            shown = ", ".join(f"{key}: {kind}" for key, kind in self.fields[:8])
+            shown = ", ".join(f"{_shown(key)}: {kind}" for key, kind in self.fields[:8])
             more = ", …" if len(self.fields) > 8 or self.rest is not None else ""
             return f"object<{shown}{more}>"
         if self.rest is not None:
@@ -142,6 +145,10 @@ NUMBER: Final = Simple("number")
 STRING: Final = Simple("string")
 
 _SIMPLE: Final = {kind.name: kind for kind in (NULL, BOOLEAN, NUMBER, STRING)}
+
+
+def _shown(key: Any) -> str:
+    return key if isinstance(key, str) else str(key[1]).lower()
 
 
 def array_of(item: Type) -> ArrayType:

@@ -150,15 +150,17 @@ def closure_heads(closure: Closure) -> tuple[Term, ...]:
     if isinstance(closure, ObjectComprehension):
         return (closure.key, closure.value)
     if isinstance(closure, Template):
-        return tuple(part for part in closure.parts if not isinstance(part, str))
+        return tuple(part for part in closure.parts if not isinstance(part, str | Literal))
     if isinstance(closure, Every):
         return (closure.value,) if closure.key is None else (closure.key, closure.value)
     return (closure.head,)
 
 
 def closure_body(closure: Closure) -> Body:
-    """The body of a closure; empty for a template."""
-    return () if isinstance(closure, Template) else closure.body
+    """The body of a closure; of a template the parts that have modifiers."""
+    if isinstance(closure, Template):
+        return tuple(part for part in closure.parts if isinstance(part, Literal))
+    return closure.body
 
 
 def deep_nodes(*roots: Term, bodies: Iterable[Body] = ()) -> Iterator[Term | Literal]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
+from doorward_dsl.check.tree import is_global
+from doorward_dsl.check.withs import function_name
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.resolve.scopes import pattern_vars
+from doorward_dsl.signatures import signatures
 from doorward_dsl.syntax import (
     Array,
     ArrayComprehension,
@@ -42,23 +45,22 @@ def variables(literal: Literal) -> set[str]:
 
 
 def modifier_vars(withs: Iterable[With]) -> set[str]:
-    """The variables in the targets and values of `with` modifiers; names of functions are none."""
+    """The variables in the targets and values of `with` modifiers; names of built-in functions are none."""
     names: set[str] = set()
     for modifier in withs:
-        target = modifier.target
-        head = target.head if isinstance(target, Ref) else target
-        if not (isinstance(head, Var) and head.name in ROOTS):
-            if _names_function(modifier.value):
-                continue
-        elif isinstance(target, Ref):
-            names |= open_vars(*target.path)
-        names |= open_vars(modifier.value)
+        if isinstance(modifier.target, Ref) and (
+            is_global(modifier.target) or is_global(modifier.target, "input")
+        ):
+            names |= open_vars(*modifier.target.path)
+        if not is_builtin(modifier.value):
+            names |= open_vars(modifier.value)
     return names - set(ROOTS)
 
 
-def _names_function(term: Term) -> bool:
-    head = term.head if isinstance(term, Ref) else term
-    return isinstance(head, Var)
+def is_builtin(term: Term) -> bool:
+    """Whether a resolved term is the bare name of a built-in function."""
+    name = function_name(term)
+    return name is not None and ".".join(name) in signatures()
 
 
 def outputs(literal: Literal, bound: Set[str]) -> set[str]:

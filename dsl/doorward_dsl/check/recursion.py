@@ -6,7 +6,7 @@ to the branch, not one to each rule in it, so that the graph stays linear in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from doorward_dsl.check.tree import Node, RuleTree, is_global, rule_name
@@ -63,11 +63,11 @@ def _read(path: tuple[Term, ...], tree: RuleTree) -> list[Vertex]:
     return [*(rule for node in on_the_way for rule in node.rules), *ends]
 
 
-def check_recursion(tree: RuleTree, graph: Graph) -> list[Diagnostic]:
-    """A message for each rule that depends on itself, with the way round."""
+def check_recursion(graph: Graph, faulty: Container[object] = ()) -> list[Diagnostic]:
+    """A message for each rule that depends on itself, with the way round; none for what is faulty anyway."""
     report = []
     for component in components(graph):
-        rules = [vertex for vertex in component if isinstance(vertex, Rule)]
+        rules = [vertex for vertex in component if isinstance(vertex, Rule) and vertex not in faulty]
         if not rules or (len(component) == 1 and rules[0] not in graph[rules[0]]):
             continue
         members = set(component)

@@ -65,6 +65,7 @@ class Orderer:
     def __init__(self, report: list[Diagnostic], names: Iterable[str] = ()) -> None:
         self._report = report
         self._names = tuple(names)
+        self._printing = False
         self._told: set[tuple[str, Span]] = set()
 
     def rule(self, rule: Rule) -> Rule:
@@ -124,7 +125,9 @@ class Orderer:
         bound = set(known)
         lines = []
         for literal in ordered:
+            printing, self._printing = self._printing, self._printing or _prints(literal)
             lines.append(self._literal(literal, bound))
+            self._printing = printing
             bound |= variables(literal)
         return tuple(lines) + tuple(literal for literal, _ in rest)
 
@@ -182,10 +185,12 @@ class Orderer:
     def _terms(self, terms: tuple[Term, ...], bound: Set[str]) -> tuple[Term, ...]:
         return tuple([self._term(term, bound) for term in terms])
 
-    def _part(self, part: str | Term, bound: Set[str]) -> str | Term:
+    def _part(self, part: str | Term | Literal, bound: Set[str]) -> str | Term | Literal:
         """A part of a template, which may iterate over variables of its own."""
         if isinstance(part, str):
             return part
+        if isinstance(part, Literal):
+            return self.body((part,), bound)[0]
         line = Literal(ExprTerm(part, part.span), (), part.span)
         return self._head(part, bound | outputs(line, bound))
 
@@ -225,9 +230,15 @@ class Orderer:
             )
         else:
             hint = "nothing gives it a value: bind it with `:=`, `some … in`, or a reference outside of `not`"
-        self._report.append(
-            Diagnostic("rego_unsafe_var_error", f"var `{written}` is unsafe", span, hint=hint)
-        )
+        code, message = "rego_unsafe_var_error", f"var `{written}` is unsafe"
+        if self._printing:
+            code, message = "rego_compile_error", f"var `{written}` is undeclared"
+        self._report.append(Diagnostic(code, message, span, hint=hint))
+
+
+def _prints(literal: Literal) -> bool:
+    term = literal.expr.term if isinstance(literal.expr, ExprTerm) else None
+    return isinstance(term, Call) and term.name == ("internal", "print")
 
 
 def order_query(body: Body, report: list[Diagnostic]) -> Body:

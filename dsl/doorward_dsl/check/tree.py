@@ -12,7 +12,7 @@ from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
 
 __all__ = ["Node", "RuleTree", "constant", "is_global", "rule_name"]
 
-Constant: TypeAlias = tuple[str, None | bool | str | int | Decimal]
+Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 """A scalar with its kind, so that `1` and `true` differ."""
 
 

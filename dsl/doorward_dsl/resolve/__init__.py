@@ -14,9 +14,9 @@ from doorward_dsl.resolve.globals import Exports, ModuleNames, exports, module_n
 from doorward_dsl.resolve.metadata import AnnotationIndex
 from doorward_dsl.resolve.rules import resolve_rule, resolve_statement
 from doorward_dsl.resolve.terms import Resolver
-from doorward_dsl.syntax import Body, Module
+from doorward_dsl.syntax import Body, Module, Rule, Statement
 
-__all__ = ["Resolved", "resolve_modules", "resolve_query"]
+__all__ = ["Exports", "Resolved", "resolve_modules", "resolve_query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Resolved:
     exports: Exports
     annotations: AnnotationIndex
     diagnostics: tuple[Diagnostic, ...]
+    faulty: frozenset[Rule | Statement]
+    """Those with names that are wrong: later passes would only repeat it."""
 
 
 def resolve_modules(
@@ -38,23 +40,29 @@ def resolve_modules(
     annotations = AnnotationIndex(ordered)
     report: list[Diagnostic] = []
     resolved = []
+    faulty: set[Rule | Statement] = set()
     for module in ordered:
         report += shadowed_roots(module.rules)
         names = module_names(module, exported, fields(module), report)
-        rules = [
-            resolve_rule(rule, names, exported, annotations.of_rule(module, rule), report)
-            for rule in module.rules
-        ]
-        statements = [
-            resolve_statement(statement, names, exported, report) for statement in module.statements
-        ]
+        rules = []
+        for rule in module.rules:
+            before = len(report)
+            rules.append(resolve_rule(rule, names, exported, annotations.of_rule(module, rule), report))
+            if any(one.severity == "error" for one in report[before:]):
+                faulty.add(rules[-1])
+        statements = []
+        for statement in module.statements:
+            before = len(report)
+            statements.append(resolve_statement(statement, names, exported, report))
+            if any(one.severity == "error" for one in report[before:]):
+                faulty.add(statements[-1])
         resolved.append(replace(module, imports=(), rules=tuple(rules), statements=tuple(statements)))
-    return Resolved(tuple(resolved), exported, annotations, tuple(report))
+    return Resolved(tuple(resolved), exported, annotations, tuple(report), frozenset(faulty))
 
 
 def resolve_query(body: Body, exported: Exports, report: list[Diagnostic]) -> Body:
     """A query's body, resolved in no package; its variables keep their names."""
-    resolver = Resolver(ModuleNames({}, frozenset(), (), frozenset()), exported, report)
+    resolver = Resolver(ModuleNames({}, frozenset(), (), frozenset()), exported, report, keep_names=True)
     resolver.open(body)
     resolved = resolver.body(body)
     resolver.close()

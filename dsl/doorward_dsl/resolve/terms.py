@@ -79,12 +79,15 @@ class Resolver:
         exported: Exports,
         report: list[Diagnostic],
         metadata: RuleMetadata | None = None,
+        *,
+        keep_names: bool = False,
     ) -> None:
         self._names = names
         self._metadata = metadata
         self._functions = exported.functions
         self._report = report
         self._builtins = signatures()
+        self._keep_names = keep_names
         self._scopes: list[Scope] = []
         self._taken: Counter[str] = Counter()
 
@@ -120,10 +123,11 @@ class Resolver:
         return unused
 
     def fresh(self, name: str) -> str:
-        """A variable name that nothing else in the rule has."""
+        """A variable name that nothing else in the rule, and no built-in function, has."""
         self._taken[name] += 1
         count = self._taken[name]
-        return name if count == 1 and name != WILDCARD and name not in ROOTS else f"{name}#{count}"
+        plain = count == 1 and name != WILDCARD and name not in ROOTS
+        return name if plain and (self._keep_names or name not in self._builtins) else f"{name}#{count}"
 
     def _declare(self, var: Var, occurrence: Occurrence) -> Var:
         if var.name == WILDCARD:
@@ -233,6 +237,7 @@ class Resolver:
         if dotted in OPERATORS and call.name_span.text != dotted:
             return name
         if self._is_local(name[0]):
+            self._call_of_variable(call)
             return name
         found = self._names.document(name[0], call.name_span)
         if found is None:
@@ -241,6 +246,16 @@ class Resolver:
             part.value for part in found.path if isinstance(part, Scalar) and isinstance(part.value, str)
         ]
         return (found.root, *parts, *name[1:])
+
+    def _call_of_variable(self, call: Call) -> None:
+        name = call.name[0]
+        scope = self._scopes[-1]
+        if name in scope.declared and name not in scope.locals:
+            scope.seen.add(name)
+            return
+        hint = f"`{name}` is a variable here, which hides any function of that name"
+        message = f"undefined function `{'.'.join(call.name)}`"
+        self._report.append(Diagnostic("rego_type_error", message, call.name_span, hint=hint))
 
     def _closure(self, term: ArrayComprehension | SetComprehension | ObjectComprehension | Template) -> Term:
         if isinstance(term, Template):
@@ -251,9 +266,12 @@ class Resolver:
         heads, body = self.scoped((term.head,), term.body)
         return type(term)(heads[0], body, term.span)
 
-    def _part(self, part: str | Term) -> str | Term:
+    def _part(self, part: str | Term | Literal) -> str | Term | Literal:
+        """A part of a template: variables that are used in it alone are its own."""
         if isinstance(part, str):
             return part
+        if isinstance(part, Literal):
+            return self.scoped((), (part,))[1][0]
         self.open((), (part,))
         resolved = self.term(part)
         self.close()

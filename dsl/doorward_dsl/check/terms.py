@@ -1,0 +1,466 @@
+"""The types of the terms and lines of one rule: variables by first binding, references through the program's types."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
+from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
+from doorward_dsl.check.withs import function_name
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.signatures import signatures
+from doorward_dsl.source import Span
+from doorward_dsl.syntax import (
+    Array,
+    ArrayComprehension,
+    Assign,
+    Body,
+    Call,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Scalar,
+    Set,
+    SetComprehension,
+    SomeIn,
+    Template,
+    Term,
+    Unify,
+    Var,
+)
+from doorward_dsl.types import (
+    ANY,
+    STRING,
+    AnyType,
+    ArrayType,
+    FunctionType,
+    ObjectType,
+    SetType,
+    Type,
+    UnionType,
+    array_of,
+    union,
+)
+from doorward_dsl.walk import subterms
+
+__all__ = ["Documents", "TermTypes"]
+
+_MOST_ITEMS: Final = 32
+"""Longer literal arrays are taken as arrays of one type."""
+
+_MOST_FIELDS: Final = 128
+"""Larger literal objects are taken as maps."""
+
+
+class Documents(Protocol):
+    """What the rules of a program define."""
+
+    tree: RuleTree
+
+    def value(self, node: Node) -> Type | None:
+        """The type of what the rules at a node define; None where no rule is."""
+
+    def extent(self, node: Node) -> Type:
+        """The type of everything at and below a node."""
+
+
+class TermTypes:
+    """Types within one rule or statement; what is wrong is appended to `report`."""
+
+    def __init__(self, documents: Documents, request: Type, report: list[Diagnostic]) -> None:
+        self._documents = documents
+        self._request = request
+        self._variables: dict[str, Type] = {}
+        self.report = report
+
+    def clear(self) -> None:
+        """Forget all variables: the next link of an `else` chain begins."""
+        self._variables.clear()
+
+    # --- lines -------------------------------------------------------------------------------------------------
+
+    def body(self, body: Body) -> None:
+        """Check the lines of a body, in order."""
+        for literal in body:
+            self._literal(literal)
+
+    def _literal(self, literal: Literal) -> None:
+        before = len(self.report)
+        for modifier in literal.withs:
+            if not self._is_function(modifier.value):
+                self.visit(modifier.value)
+        self._expr(literal.expr, before)
+
+    def _expr(self, expr: Expr, before: int) -> None:
+        if isinstance(expr, Not):
+            self._expr(expr.expr, before)
+        elif isinstance(expr, ExprTerm):
+            self._expr_term(expr, before)
+        elif isinstance(expr, Assign | Unify):
+            left, right = (expr.target, expr.value) if isinstance(expr, Assign) else (expr.left, expr.right)
+            self.visit(right)
+            self.visit(left)
+            self._match(left, right, expr.span, before)
+        elif isinstance(expr, SomeIn):
+            self._some_in(expr, before)
+        elif isinstance(expr, Every):
+            self.visit(expr.domain)
+            domain = self.kind(expr.domain) or ANY
+            if expr.key is not None:
+                self._variables[expr.key.name] = keys_of(domain) or ANY
+            self._variables[expr.value.name] = values_of(domain) or ANY
+            self.body(expr.body)
+
+    def _expr_term(self, expr: ExprTerm, before: int) -> None:
+        term = expr.term
+        if isinstance(term, Call) and term.name == ("equal",) and len(term.args) == 2:
+            left, right = term.args
+            self.visit(left)
+            self.visit(right)
+            self._match(left, right, expr.span, before)
+        else:
+            self.visit(term, top=True)
+
+    def _some_in(self, expr: SomeIn, before: int) -> None:
+        self.visit(expr.domain)
+        domain = self.kind(expr.domain) or ANY
+        keys, values = keys_of(domain), values_of(domain)
+        if keys is None:
+            if len(self.report) == before:
+                message = f"a value of type {domain} has no members that `some` could take"
+                self._error(message, expr.domain.span)
+            keys = values = ANY
+        if expr.key is not None:
+            self.visit(expr.key)
+            self._bind(expr.key, keys)
+        self.visit(expr.value)
+        if not self._bind(expr.value, values or ANY) and len(self.report) == before:
+            self._mismatch(self.kind(expr.value), values, expr.span)
+
+    def _match(self, left: Term, right: Term, span: Span, before: int) -> None:
+        kinds = self.kind(left), self.kind(right)
+        if not self._unify(left, right) and len(self.report) == before:
+            self._mismatch(*kinds, span)
+
+    def _mismatch(self, left: Type | None, right: Type | None, span: Span) -> None:
+        message = f"match error: {left or 'unknown'} and {right or 'unknown'} can never be equal"
+        self._error(message, span)
+
+    def _error(self, message: str, span: Span, hint: str | None = None) -> None:
+        self.report.append(Diagnostic("rego_type_error", message, span, hint=hint))
+
+    # --- terms -------------------------------------------------------------------------------------------------
+
+    def visit(self, term: Term, *, top: bool = False) -> None:
+        """Check a term and all its parts, and give the variables that references bind their types."""
+        if isinstance(term, ArrayComprehension | SetComprehension):
+            self.body(term.body)
+            self.visit(term.head)
+        elif isinstance(term, ObjectComprehension):
+            self.body(term.body)
+            self.visit(term.key)
+            self.visit(term.value)
+        elif isinstance(term, Template):
+            for part in term.parts:
+                if isinstance(part, Literal):
+                    self._literal(part)
+                elif not isinstance(part, str):
+                    self.visit(part)
+        else:
+            for part in subterms(term):
+                self.visit(part)
+            if isinstance(term, Ref):
+                self._check_ref(term)
+            elif isinstance(term, Call):
+                self._check_call(term, top=top)
+
+    def pattern(self, term: Term) -> Type:
+        """The type of a function's argument, once its body has been checked."""
+        for part in subterms(term):
+            self.pattern(part)
+        if isinstance(term, Var):
+            return self._variables.setdefault(term.name, ANY)
+        return self.kind(term) or ANY
+
+    def kind(self, term: Term) -> Type | None:
+        """The type of a term; None where it is not known yet."""
+        if isinstance(term, Scalar):
+            return scalar_type(term.value)
+        if isinstance(term, Var):
+            return self._variable(term)
+        if isinstance(term, Ref):
+            return self._ref_kind(term)
+        if isinstance(term, Call):
+            function = self._function(term)
+            return ANY if function is None else function.result
+        if isinstance(term, Array):
+            return self._array(term)
+        if isinstance(term, Set):
+            return SetType(union([self.kind(item) for item in term.items]) or ANY)
+        if isinstance(term, Object):
+            return self._object(term)
+        if isinstance(term, ArrayComprehension):
+            return array_of(self.kind(term.head) or ANY)
+        if isinstance(term, SetComprehension):
+            return SetType(self.kind(term.head) or ANY)
+        if isinstance(term, ObjectComprehension):
+            return ObjectType((), (self.kind(term.key) or ANY, self.kind(term.value) or ANY))
+        return STRING
+
+    def _variable(self, var: Var) -> Type | None:
+        known = self._variables.get(var.name)
+        if known is not None:
+            return known
+        if var.name == "input":
+            return self._request
+        return ANY if var.name == "data" else None
+
+    def _array(self, array: Array) -> Type | None:
+        if not array.items:
+            return array_of(ANY)
+        kinds = [self.kind(item) for item in array.items]
+        if len(kinds) > _MOST_ITEMS:
+            return array_of(union(kinds) or ANY)
+        known = [kind for kind in kinds if kind is not None]
+        return ArrayType(tuple(known)) if len(known) == len(kinds) else None
+
+    def _object(self, literal: Object) -> Type | None:
+        fields: dict[str | tuple[str, Constant], Type] = {}
+        keys: list[Type | None] = []
+        values: list[Type | None] = []
+        for key, value in literal.pairs:
+            kind = self.kind(value)
+            if kind is None:
+                return None
+            if isinstance(key, Scalar) and len(literal.pairs) <= _MOST_FIELDS:
+                fields[field_key(key.value)] = kind
+            else:
+                keys.append(self.kind(key) or ANY)
+                values.append(kind)
+        if not literal.pairs:
+            return ObjectType((), (ANY, ANY))
+        rest = (union(keys) or ANY, union(values) or ANY) if keys else None
+        return ObjectType(tuple(sorted(fields.items(), key=lambda field: str(field[0]))), rest)
+
+    # --- calls -------------------------------------------------------------------------------------------------
+
+    def _function(self, call: Call) -> FunctionType | None:
+        """The type of the function that a call names; None where nothing is known of it."""
+        if call.name[0] != "data":
+            signature = signatures().get(".".join(call.name))
+            return None if signature is None else signature.type
+        node = self._documents.tree.find_names(call.name[1:])
+        kind = None if node is None else self._documents.value(node)
+        return kind if isinstance(kind, FunctionType) else None
+
+    def _is_function(self, term: Term) -> bool:
+        """Whether a term names a function, to be put in the place of another."""
+        name = function_name(term)
+        if name is None or name[0] != "data":
+            return name is not None and ".".join(name) in signatures()
+        node = self._documents.tree.find_names(name[1:])
+        return node is not None and any(rule.head.args is not None for rule in node.rules)
+
+    def _check_call(self, call: Call, *, top: bool) -> None:
+        function = self._function(call)
+        if function is None:
+            return
+        if function.result is None and not top:
+            self._error(f"`{'.'.join(call.name)}` gives no value that could be used", call.span)
+        if function.variadic or len(function.args) != len(call.args):
+            return
+        for number, (arg, wanted) in enumerate(zip(call.args, function.args, strict=True), start=1):
+            given = self.kind(arg)
+            if not self._bind(arg, wanted):
+                name = ".".join(call.name)
+                message = f"`{name}`: invalid argument {number}: got {given}, wants {wanted}"
+                self._error(message, arg.span)
+                return
+
+    # --- references --------------------------------------------------------------------------------------------
+
+    def _ref_kind(self, ref: Ref) -> Type | None:
+        if is_global(ref):
+            return self._document_kind(ref)
+        kind = self.kind(ref.head)
+        return None if kind is None else self._walk(kind, ref.path)
+
+    def _document_kind(self, ref: Ref) -> Type | None:
+        node = self._documents.tree.root
+        for index, part in enumerate(ref.path):
+            key = constant(part)
+            child = None if key is None else node.children.get(key)
+            if child is None:
+                value = self._documents.value(node)
+                return ANY if value is None else self._walk(value, ref.path[index:])
+            node = child
+        return self._documents.extent(node)
+
+    def _walk(self, kind: Type, path: tuple[Term, ...]) -> Type | None:
+        found: Type | None = kind
+        for part in path:
+            if found is None:
+                return None
+            found = select(found, part.value) if isinstance(part, Scalar) else values_of(found)
+        return found
+
+    def _check_ref(self, ref: Ref) -> None:
+        if is_global(ref, "input"):
+            self._bind_path(ref)
+        elif is_global(ref):
+            self._check_document(ref)
+        else:
+            self._bind(ref.head, ANY)
+            self._check_path(self.kind(ref.head) or ANY, ref, 0)
+
+    def _check_document(self, ref: Ref) -> None:
+        node = self._documents.tree.root
+        for index, part in enumerate(ref.path):
+            key = constant(part)
+            child = None if key is None else node.children.get(key)
+            if child is None:
+                value = self._documents.value(node)
+                if value is None:
+                    self._bind_path(ref)
+                elif not node.children:
+                    self._check_path(value, ref, index)
+                else:
+                    self._check_path(ANY, ref, index)
+                return
+            node = child
+        if isinstance(self._documents.value(node), FunctionType):
+            name = ".".join(node.path)
+            self._error(f"function `{name}` used as reference, not called", ref.span, f"call it: `{name}(…)`")
+
+    def _bind_path(self, ref: Ref) -> None:
+        for part in ref.path:
+            if isinstance(part, Var):
+                self._variables.setdefault(part.name, ANY)
+
+    def _check_path(self, kind: Type, ref: Ref, index: int) -> None:
+        """Check what a reference looks up, from element `index` of its path on, in a value of a type."""
+        found: Type | None = kind
+        for position in range(index, len(ref.path)):
+            part = ref.path[position]
+            keys = None if found is None else keys_of(found)
+            if found is None or keys is None:
+                owner = _written(ref, position)
+                self._error(f"undefined ref: `{_written(ref, position + 1)}`: {owner} is {found}", ref.span)
+                return
+            if isinstance(part, Scalar):
+                following = select(found, part.value)
+                if following is None:
+                    self._missing(found, keys, ref, position)
+                    return
+                found = following
+                continue
+            if not self._bind(part, keys):
+                self._missing(found, keys, ref, position)
+                return
+            found = values_of(found)
+
+    def _missing(self, kind: Type, keys: Type, ref: Ref, position: int) -> None:
+        part = ref.path[position]
+        hint = f"it has keys of type {keys}"
+        if isinstance(kind, ObjectType) and kind.fields and kind.rest is None:
+            hint = f"its keys are {', '.join(f'`{name}`' for name, _ in kind.fields[:12])}"
+        self._error(f"undefined ref: `{_written(ref, position + 1)}`", part.span, hint)
+
+    # --- unification -------------------------------------------------------------------------------------------
+
+    def _unify(self, left: Term, right: Term) -> bool:
+        """Whether two terms can be equal; variables met for the first time get their types."""
+        one, other = self.kind(left), self.kind(right)
+        if one is None and other is not None:
+            return self._bind(left, other)
+        if other is None and one is not None:
+            return self._bind(right, one)
+        if one is not None:
+            return unifies(one, other)
+        if isinstance(left, Array) and isinstance(right, Array):
+            return len(left.items) == len(right.items) and all(
+                self._unify(first, second) for first, second in zip(left.items, right.items, strict=True)
+            )
+        if isinstance(left, Object) and isinstance(right, Object):
+            return self._unify_objects(left, right)
+        return self._bind(left, ANY) and self._bind(right, ANY)
+
+    def _unify_objects(self, left: Object, right: Object) -> bool:
+        if len(left.pairs) != len(right.pairs):
+            return False
+        values = {constant(key): value for key, value in right.pairs}
+        for key, value in left.pairs:
+            known = constant(key)
+            if known is not None and known in values and not self._unify(value, values[known]):
+                return False
+        return True
+
+    def _bind(self, term: Term, kind: Type) -> bool:
+        """Whether a term can be of a type; variables in it met for the first time get theirs."""
+        if isinstance(term, Var):
+            known = self._variable(term)
+            if known is None:
+                self._variables[term.name] = kind
+                return True
+            return unifies(known, kind)
+        if isinstance(term, Array | Object | Set):
+            if isinstance(kind, AnyType):
+                for part in subterms(term):
+                    self._bind(part, ANY)
+                return True
+            if isinstance(kind, UnionType):
+                members = [member for member in kind.of if self._could_be(term, member)]
+                if len(members) == 1:
+                    return self._bind(term, members[0])
+                for part in subterms(term):
+                    self._bind(part, ANY)
+                return bool(members)
+            return self._bind_composite(term, kind)
+        return unifies(self.kind(term), kind)
+
+    def _could_be(self, term: Term, kind: Type) -> bool:
+        known = self.kind(term)
+        if known is not None:
+            return unifies(known, kind)
+        wanted = ArrayType if isinstance(term, Array) else SetType if isinstance(term, Set) else ObjectType
+        return isinstance(kind, wanted)
+
+    def _bind_composite(self, term: Array | Object | Set, kind: Type) -> bool:
+        if isinstance(term, Array):
+            if not isinstance(kind, ArrayType) or (kind.rest is None and len(term.items) != len(kind.items)):
+                return False
+            kinds = [select(kind, index) for index in range(len(term.items))]
+            return all(
+                inner is not None and self._bind(item, inner)
+                for item, inner in zip(term.items, kinds, strict=True)
+            )
+        if isinstance(term, Set):
+            return isinstance(kind, SetType) and all(self._bind(item, kind.of) for item in term.items)
+        if not isinstance(kind, ObjectType):
+            return False
+        for key, value in term.pairs:
+            if not isinstance(key, Scalar):
+                self._bind(value, ANY)
+                continue
+            inner_kind = select(kind, key.value)
+            if inner_kind is None or not self._bind(value, inner_kind):
+                return False
+        return True
+
+
+def _written(ref: Ref, length: int) -> str:
+    """A reference up to an element of its path, as a user would write it."""
+    text = ref.head.name.partition("#")[0] if isinstance(ref.head, Var) else ref.head.span.text
+    for part in ref.path[:length]:
+        if isinstance(part, Scalar) and isinstance(part.value, str):
+            text += f".{part.value}" if part.value.isidentifier() else f'["{part.value}"]'
+        elif isinstance(part, Var):
+            text += f"[{part.name.partition('#')[0]}]"
+        else:
+            text += f"[{part.span.text}]"
+    return text

@@ -1,0 +1,134 @@
+"""What can be said of two types, and of the parts of one. None stands for a type that is not known (yet)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+from doorward_dsl.types import (
+    ANY,
+    BOOLEAN,
+    NULL,
+    NUMBER,
+    STRING,
+    AnyType,
+    ArrayType,
+    FunctionType,
+    ObjectType,
+    SetType,
+    Type,
+    UnionType,
+    union,
+)
+
+__all__ = ["Constant", "field_key", "keys_of", "scalar_type", "select", "unifies", "values_of"]
+
+Constant: TypeAlias = bool | str | int | Decimal | None
+"""The value of a literal."""
+
+
+def scalar_type(value: Constant) -> Type:
+    """The type of a literal."""
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return BOOLEAN
+    return STRING if isinstance(value, str) else NUMBER
+
+
+def field_key(key: Constant) -> str | tuple[str, Constant]:
+    """A constant as the name of a field: `1` and `true` differ, though Python takes them for equal."""
+    return key if isinstance(key, str) else (str(scalar_type(key)), key)
+
+
+def keys_of(kind: Type) -> Type | None:
+    """The type of what can stand in brackets after a value; None for what has no members."""
+    if isinstance(kind, AnyType):
+        return ANY
+    if isinstance(kind, UnionType):
+        return union([keys_of(member) for member in kind.of])
+    if isinstance(kind, ArrayType):
+        return NUMBER
+    if isinstance(kind, SetType):
+        return kind.of
+    if isinstance(kind, ObjectType):
+        names = [scalar_type(name if isinstance(name, str) else name[1]) for name, _ in kind.fields]
+        return union([*names, None if kind.rest is None else kind.rest[0]])
+    return None
+
+
+def values_of(kind: Type) -> Type | None:
+    """The type of the members of a value; None for what has none."""
+    if isinstance(kind, AnyType):
+        return ANY
+    if isinstance(kind, UnionType):
+        return union([values_of(member) for member in kind.of])
+    if isinstance(kind, ArrayType):
+        return union([*kind.items, kind.rest])
+    if isinstance(kind, SetType):
+        return kind.of
+    if isinstance(kind, ObjectType):
+        return union([*(inner for _, inner in kind.fields), None if kind.rest is None else kind.rest[1]])
+    return None
+
+
+def select(kind: Type, key: Constant) -> Type | None:
+    """The type of the member at a constant key; None where there can be none."""
+    if isinstance(kind, AnyType):
+        return ANY
+    if isinstance(kind, UnionType):
+        return union([select(member, key) for member in kind.of])
+    if isinstance(kind, ArrayType):
+        if isinstance(key, bool) or not isinstance(key, int) or key < 0:
+            return None
+        return kind.items[key] if key < len(kind.items) else kind.rest
+    if isinstance(kind, SetType):
+        return kind.of if unifies(kind.of, scalar_type(key)) else None
+    if isinstance(kind, ObjectType):
+        found = kind.get(field_key(key))
+        if found is None and kind.rest is not None and unifies(kind.rest[0], scalar_type(key)):
+            return kind.rest[1]
+        return found
+    return None
+
+
+def unifies(one: Type | None, other: Type | None) -> bool:
+    """Whether a value can be of both types."""
+    if one is None or other is None:
+        return False
+    if one is other:
+        return True
+    if isinstance(one, AnyType | UnionType):
+        return _unifies_any(one, other)
+    if isinstance(other, AnyType | UnionType):
+        return _unifies_any(other, one)
+    if isinstance(one, ArrayType) and isinstance(other, ArrayType):
+        return _unify_arrays(one, other)
+    if isinstance(one, ObjectType) and isinstance(other, ObjectType):
+        return _unify_objects(one, other)
+    if isinstance(one, SetType) and isinstance(other, SetType):
+        return unifies(one.of, other.of)
+    return one == other
+
+
+def _unifies_any(wide: AnyType | UnionType, other: Type) -> bool:
+    if isinstance(other, FunctionType):
+        return False
+    return isinstance(wide, AnyType) or any(unifies(member, other) for member in wide.of)
+
+
+def _unify_arrays(one: ArrayType, other: ArrayType) -> bool:
+    for index in range(max(len(one.items), len(other.items))):
+        left = one.items[index] if index < len(one.items) else one.rest
+        right = other.items[index] if index < len(other.items) else other.rest
+        if not unifies(left, right):
+            return False
+    return one.rest is None or other.rest is None or unifies(one.rest, other.rest)
+
+
+def _unify_objects(one: ObjectType, other: ObjectType) -> bool:
+    for first, second in ((one, other), (other, one)):
+        for name, kind in first.fields:
+            if not unifies(kind, select(second, name if isinstance(name, str) else name[1])):
+                return False
+    return one.rest is None or other.rest is None or unifies(one.rest[1], other.rest[1])
