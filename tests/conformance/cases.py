@@ -33,24 +33,26 @@ class Case:
 
 def load_cases(folder: Path = FOLDER) -> list[Case]:
     """All cases of a folder; none where there is no such folder."""
-    cases = []
-    for path in sorted(folder.glob("*.json")):
-        for stated in json.loads(path.read_text("utf-8")):
-            cases.append(
-                Case(
-                    category=stated.get("category", path.stem),
-                    note=stated["note"],
-                    query=stated["query"],
-                    modules=tuple(stated.get("modules") or ()),
-                    data=stated.get("data") or {},
-                    input=stated.get("input"),
-                    has_input="input" in stated,
-                    input_term=stated.get("input_term"),
-                    want_result=stated.get("want_result"),
-                    want_error_code=stated.get("want_error_code"),
-                    want_error=stated.get("want_error"),
-                    sort_bindings=bool(stated.get("sort_bindings")),
-                    strict_error=bool(stated.get("strict_error")),
-                )
-            )
-    return cases
+    return [
+        _case(stated, path.stem)
+        for path in sorted(folder.glob("*.json"))
+        for stated in json.loads(path.read_text("utf-8"))
+    ]
+
+
+def _case(stated: dict[str, Any], file: str) -> Case:
+    return Case(
+        category=stated.get("category", file),
+        note=stated["note"],
+        query=stated["query"],
+        modules=tuple(stated.get("modules") or ()),
+        data=stated.get("data") or {},
+        input=stated.get("input"),
+        has_input="input" in stated,
+        input_term=stated.get("input_term"),
+        want_result=stated.get("want_result"),
+        want_error_code=stated.get("want_error_code"),
+        want_error=stated.get("want_error"),
+        sort_bindings=bool(stated.get("sort_bindings")),
+        strict_error=bool(stated.get("strict_error")),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -59,17 +60,30 @@ def _check_error(case: Case, error: PolicyError | EvaluationError) -> None:
 
 
 def _same_answers(ours: list[Any], theirs: list[Any], *, ordered: bool) -> bool:
-    if len(ours) != len(theirs):
-        return False
     if ordered:
-        return all(map(_same, ours, theirs))
+        return _same(ours, theirs)
+    # Neither the answers nor the members of a collection in them come in an order that counts.
+    return _same_members(
+        ours,
+        theirs,
+        lambda one, other: one.keys() == other.keys() and all(_loosely(one[k], other[k]) for k in one),
+    )
+
+
+def _loosely(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return _same_members(ours, theirs, _same)
+    return _same(ours, theirs)
+
+
+def _same_members(ours: list[Any], theirs: list[Any], same: Callable[[Any, Any], bool]) -> bool:
     rest = list(theirs)
-    for answer in ours:
-        found = next((at for at, other in enumerate(rest) if _same(answer, other)), None)
+    for one in ours:
+        found = next((at for at, other in enumerate(rest) if same(one, other)), None)
         if found is None:
             return False
         del rest[found]
-    return True
+    return not rest
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -359,8 +359,6 @@ class Answers:
         rest = path[len(node.path) :]
         if node.document is not None:
             return self._document(node.document, rest, span)
-        if not node.children:
-            return self._along(self._read(("data", *node.path), span), rest)
         branch = self.scope.local()
         self.scope.add(plan.Branch(branch, node.path, span))
         reached = self._along(branch, rest, may_branch=True)
