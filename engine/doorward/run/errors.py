@@ -34,7 +34,7 @@ class EvaluationError(DoorwardError):
         self.span = span
 
     def __str__(self) -> str:
-        place = f"{self.span}: " if self.span is not None else ""
+        place = f"{self.span.source.name}:{self.span.line}: " if self.span is not None else ""
         return f"{place}{self.code}: {self.message}"
 
 

@@ -47,10 +47,10 @@ def mock(call: CallContext, name: str, replacement: Function) -> None:
     """Put another function in the place of `name` for all that runs in this context."""
 
     def run(inner: CallContext, *args: Value) -> Value:
-        # What stands in for a function sees the real one, else it could never call it.
-        without = inner.nested()
-        without.mocks = {n: f for n, f in (inner.mocks or {}).items() if n != name}
-        return replacement(without, *args)
+        # What stands in for a function calls real ones, the one it stands in for too.
+        real = inner.nested()
+        real.mocks = None
+        return replacement(real, *args)
 
     call.mocks = {**(call.mocks or {}), name: run}
 
