@@ -45,7 +45,7 @@ _DECISIONS = 4_000
 def engine_process(policies: Path) -> Iterator[str]:
     """`doorward serve` on a free port, ready to decide; gives its address."""
     target = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "doorward.cli.main", "serve", str(policies), "--listen", target]
+    command = [sys.executable, "-m", "doorward", "serve", str(policies), "--listen", target]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with grpc.insecure_channel(target) as channel:

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "doorward.engine",
         "doorward.serve",
     },
+    "doorward.__main__": {"doorward.cli"},
     "doorward": {"doorward_dsl", "doorward.run", "doorward.decide", "doorward.engine"},
 }
 

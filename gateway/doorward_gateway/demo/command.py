@@ -26,7 +26,9 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running, and say how to connect.")
     ] = False,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Write what is shown into a picture.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Write a picture of the acts that mask, block and approve.")
+    ] = None,
 ) -> None:
     """Run the whole product on an embedded PostgreSQL, and check that everything comes out as stated.
 
@@ -47,7 +49,7 @@ def demo(
         )
         raise typer.Exit(3) from None
 
-    stage = Stage(record=svg is not None)
+    stage = Stage(picture=svg)
     stage.title(
         "Doorward: policy as code for the data path",
         "PostgreSQL, engine and gateway run as processes of their own; psql and psycopg are the clients.",
@@ -62,8 +64,6 @@ def demo(
     with world:
         run(world, stage)
         stage.end(time.monotonic() - started)
-        if svg is not None:
-            stage.save_svg(svg)
         if keep and not stage.failures:
             _keep_running(world, stage)
     raise typer.Exit(1 if stage.failures else 0)

@@ -39,7 +39,7 @@ insert into customers (name, email, ssn, card, country, joined) values
 insert into orders (customer_id, placed_at, status, total)
 select 1 + (n * 7) % 6,
        timestamptz '2026-01-01 09:00+00' + n * interval '5 hours 17 minutes',
-       (array['open', 'paid', 'shipped', 'returned'])[1 + (n * n) % 4],
+       (array['open', 'paid', 'shipped', 'returned'])[1 + (n * 7 + n / 5) % 4],
        round((19.9 + (n * 37) % 480)::numeric, 2)
 from generate_series(1, 240) as n;
 

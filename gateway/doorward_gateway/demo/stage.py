@@ -33,7 +33,9 @@ _ROWS_SHOWN = 4
 class Stage:
     """Prints the acts of the demo, and remembers every expectation that was not met."""
 
-    def __init__(self, *, record: bool = False) -> None:
+    def __init__(self, *, picture: Path | None = None) -> None:
+        record = picture is not None
+        self._picture = picture
         self.console = Console(
             record=record, highlight=False, width=_WIDTH if record else None, force_terminal=record or None
         )
@@ -127,6 +129,17 @@ class Stage:
         for failure in self.failures:
             self.console.print(Text(f"  ✗ {failure}", style="red"))
 
-    def save_svg(self, path: Path) -> None:
-        """Writes everything shown so far as a picture."""
-        self.console.save_svg(str(path), title="make demo")
+    @property
+    def columns(self) -> int:
+        """How wide the output of a command may be, which is set in a little."""
+        return self.console.width - 6
+
+    def begin_picture(self) -> None:
+        """What has been shown so far is not part of the picture."""
+        if self._picture is not None:
+            self.console.export_text(clear=True)
+
+    def end_picture(self) -> None:
+        """Writes what has been shown since `begin_picture`, where a picture was asked for."""
+        if self._picture is not None:
+            self.console.save_svg(str(self._picture), title="make demo")

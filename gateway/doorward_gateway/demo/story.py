@@ -29,8 +29,12 @@ _PLAINTEXT = re.compile(r"\d{3}-\d\d-\d{4}|\d{4} \d{4} \d{4} \d{3,4}|@example\.o
 def run(world: World, stage: Stage) -> None:
     """All acts, in order."""
     for number, (title, act) in enumerate(ACTS, start=1):
+        if act is masking:
+            stage.begin_picture()
         stage.act(number, title)
         act(world, stage)
+        if act is consenting:
+            stage.end_picture()
 
 
 def credentials(world: World, stage: Stage) -> None:
@@ -283,7 +287,7 @@ def evidence(world: World, stage: Stage) -> None:
         if entry["principal"]["id"] == "agent-refunds" and entry["operations"] >= 5
     )
     stage.command(f"doorward replay {session}")
-    replayed = world.doorward("replay", session, "--record", record)
+    replayed = world.doorward("replay", session, "--record", record, columns=stage.columns)
     stage.output(replayed.out)
     stage.expect(
         "the replay tells run, branch and step of each statement",

@@ -143,11 +143,10 @@ class World:
                 return pb.GetRevisionResponse()
             return answer
 
-    def doorward(self, *arguments: str, caller: str | None = None) -> Done:
-        """Runs the `doorward` command to its end, with the token of `caller`."""
-        return self._run(
-            [*_doorward(), *arguments], {"DOORWARD_TOKEN": self.tokens[caller]} if caller else {}
-        )
+    def doorward(self, *arguments: str, caller: str | None = None, columns: int = 100) -> Done:
+        """Runs the `doorward` command to its end, with the token of `caller`, on `columns` columns."""
+        token = {"DOORWARD_TOKEN": self.tokens[caller]} if caller else {}
+        return self._run([*_doorward(), *arguments], {**token, "COLUMNS": str(columns)})
 
     def issue(self, caller: str, purpose: str, **attribution: str) -> dict[str, Any]:
         """A gateway credential for `caller`; raises when it is refused."""
@@ -326,7 +325,7 @@ class World:
 
 
 def _doorward() -> list[str]:
-    return [sys.executable, "-m", "doorward.cli.main"]
+    return [sys.executable, "-m", "doorward"]
 
 
 def _environment() -> dict[str, str]:
