@@ -13,7 +13,7 @@ from typing import Final
 from doorward_dsl.check.recursion import Graph, components
 from doorward_dsl.check.terms import TermTypes
 from doorward_dsl.check.tree import Node, RuleTree
-from doorward_dsl.check.typeops import field_key
+from doorward_dsl.check.typeops import scalar_type
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.syntax import (
     Body,
@@ -126,9 +126,6 @@ def _rule(rule: Rule, terms: TermTypes) -> Type:
 
 
 def _head(head: RuleHead, terms: TermTypes) -> Type:
-    args = None
-    if head.args is not None:
-        args = tuple([terms.pattern(arg) for arg in head.args])
     for term in (*head.ref[1:], head.key, head.value):
         if term is not None:
             terms.visit(term)
@@ -136,12 +133,12 @@ def _head(head: RuleHead, terms: TermTypes) -> Type:
         kind: Type = SetType(terms.kind(head.key) or ANY)
     else:
         kind = BOOLEAN if head.value is None else terms.kind(head.value) or ANY
-    if args is not None:
-        return FunctionType(args, kind)
+    if head.args is not None:
+        return FunctionType(tuple([terms.pattern(arg) for arg in head.args]), kind)
     dynamic = _dynamic(head.ref)
     for term in reversed(dynamic):
         if isinstance(term, Scalar):
-            kind = ObjectType(((field_key(term.value), kind),))
+            kind = ObjectType((), (scalar_type(term.value), kind))
         else:
             kind = ObjectType((), (terms.kind(term) or ANY, kind))
     return kind

@@ -14,7 +14,6 @@ from difflib import get_close_matches
 from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ROOTS
-from doorward_dsl.resolve.scopes import pattern_vars
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Approve,
@@ -51,6 +50,7 @@ from doorward_dsl.walk import (
     closures_in,
     deep_terms,
     open_terms,
+    open_vars,
 )
 
 __all__ = ["Orderer", "order_query"]
@@ -82,14 +82,12 @@ class Orderer:
 
     def _link(self, rule: Rule) -> Rule:
         head = rule.head
-        known = {var.name for arg in head.args or () for var in pattern_vars(arg)}
+        known = open_vars(*(head.args or ()))
         body = self.body(rule.body, known)
         known = known | _body_vars(body)
         key = None if head.key is None else self._head(head.key, known)
         value = None if head.value is None else self._head(head.value, known)
         ref = (head.ref[0], *[self._head(part, known) for part in head.ref[1:]])
-        for arg in head.args or ():
-            self._require(arg, known)
         return replace(rule, head=replace(head, ref=ref, key=key, value=value), body=body)
 
     def statement(self, statement: Statement) -> Statement:

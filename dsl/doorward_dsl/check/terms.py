@@ -110,10 +110,9 @@ class TermTypes:
             self._some_in(expr, before)
         elif isinstance(expr, Every):
             self.visit(expr.domain)
-            domain = self.kind(expr.domain) or ANY
-            if expr.key is not None:
-                self._variables[expr.key.name] = keys_of(domain) or ANY
-            self._variables[expr.value.name] = values_of(domain) or ANY
+            for var in (expr.key, expr.value):
+                if var is not None:
+                    self._variables[var.name] = ANY
             self.body(expr.body)
 
     def _expr_term(self, expr: ExprTerm, before: int) -> None:
@@ -137,7 +136,13 @@ class TermTypes:
             keys = values = ANY
         if expr.key is not None:
             self.visit(expr.key)
-            self._bind(expr.key, keys)
+            if isinstance(expr.key, Scalar):
+                values = select(domain, expr.key.value)
+                if values is None:
+                    self._error(f"undefined ref: no key `{expr.key.span.text}`", expr.key.span)
+                    values = ANY
+            elif not self._bind(expr.key, keys):
+                self._mismatch(self.kind(expr.key), keys, expr.key.span)
         self.visit(expr.value)
         if not self._bind(expr.value, values or ANY) and len(self.report) == before:
             self._mismatch(self.kind(expr.value), values, expr.span)
@@ -221,8 +226,6 @@ class TermTypes:
         return ANY if var.name == "data" else None
 
     def _array(self, array: Array) -> Type | None:
-        if not array.items:
-            return array_of(ANY)
         kinds = [self.kind(item) for item in array.items]
         if len(kinds) > _MOST_ITEMS:
             return array_of(union(kinds) or ANY)
@@ -242,8 +245,6 @@ class TermTypes:
             else:
                 keys.append(self.kind(key) or ANY)
                 values.append(kind)
-        if not literal.pairs:
-            return ObjectType((), (ANY, ANY))
         rest = (union(keys) or ANY, union(values) or ANY) if keys else None
         return ObjectType(tuple(sorted(fields.items(), key=lambda field: str(field[0]))), rest)
 

@@ -48,7 +48,7 @@ def keys_of(kind: Type) -> Type | None:
     if isinstance(kind, UnionType):
         return union([keys_of(member) for member in kind.of])
     if isinstance(kind, ArrayType):
-        return NUMBER
+        return NUMBER if kind.items or kind.rest is not None else None
     if isinstance(kind, SetType):
         return kind.of
     if isinstance(kind, ObjectType):

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.resolve.globals import Exports, ModuleNames, exports, module_names, shadowed_roots
+from doorward_dsl.resolve.globals import (
+    Exports,
+    ModuleNames,
+    exports,
+    module_names,
+    shadowed_roots,
+    unused_imports,
+)
 from doorward_dsl.resolve.metadata import AnnotationIndex
 from doorward_dsl.resolve.rules import resolve_rule, resolve_statement
 from doorward_dsl.resolve.terms import Resolver
@@ -56,6 +63,7 @@ def resolve_modules(
             statements.append(resolve_statement(statement, names, exported, report))
             if any(one.severity == "error" for one in report[before:]):
                 faulty.add(statements[-1])
+        report += unused_imports(module, names)
         resolved.append(replace(module, imports=(), rules=tuple(rules), statements=tuple(statements)))
     return Resolved(tuple(resolved), exported, annotations, tuple(report), frozenset(faulty))
 

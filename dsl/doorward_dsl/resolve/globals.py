@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.source import Span
@@ -19,6 +19,7 @@ __all__ = [
     "module_names",
     "shadowed_roots",
     "static_path",
+    "unused_imports",
 ]
 
 ROOTS = ("data", "input")
@@ -61,6 +62,8 @@ class ModuleNames:
     package: tuple[str, ...]
     fields: frozenset[str]
     """Fields of the governed request, in scope unless anything else has their name."""
+    used: set[str] = field(default_factory=set)
+    """The imports that some name has referred to so far."""
 
     def find(self, name: str, span: Span) -> Global | None:
         """What a name stands for; None when nothing global has it."""
@@ -73,6 +76,7 @@ class ModuleNames:
         """What a name stands for where a field of the request cannot be meant, as in the name of a function."""
         imported = self.imports.get(name)
         if imported is not None:
+            self.used.add(name)
             return imported
         if name in self.rules:
             return Global("data", tuple(Scalar(part, span) for part in (*self.package, name)))
@@ -148,6 +152,15 @@ def module_names(
             head, path = _parts(imported.ref)
             imports[name] = Global(head, path)
     return ModuleNames(imports, exported.rules.get(module.package, frozenset()), module.package, fields)
+
+
+def unused_imports(module: Module, names: ModuleNames) -> list[Diagnostic]:
+    """Warnings of the imports that nothing in the module refers to."""
+    return [
+        Diagnostic("rego_compile_error", f"import `{_text(imported.ref)}` unused", imported.span, "warning")
+        for imported in module.imports
+        if (name := import_name(imported)) in names.imports and name not in names.used
+    ]
 
 
 def shadowed_roots(rules: Iterable[Rule]) -> list[Diagnostic]:

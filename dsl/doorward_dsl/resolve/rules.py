@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.resolve.globals import Exports, ModuleNames
+from doorward_dsl.resolve.globals import Exports, ModuleNames, static_path
 from doorward_dsl.resolve.metadata import RuleMetadata
 from doorward_dsl.resolve.scopes import pattern_vars
 from doorward_dsl.resolve.terms import Resolver
@@ -22,7 +22,6 @@ from doorward_dsl.syntax import (
     Statement,
     Term,
     TermTarget,
-    Var,
 )
 
 __all__ = ["resolve_rule", "resolve_statement"]
@@ -47,10 +46,9 @@ def resolve_rule(
             report.append(
                 Diagnostic("rego_compile_error", f"unused argument `{name}`", span, "warning", hint)
             )
-    whole: Rule | None = None
-    for resolved in reversed(chain):
-        whole = replace(resolved, else_=whole)
-    assert whole is not None
+    whole = chain.pop()
+    while chain:
+        whole = replace(chain.pop(), else_=whole)
     return whole
 
 
@@ -58,10 +56,7 @@ def _resolve_link(
     link: Rule, first: RuleHead, package: tuple[str, ...], resolver: Resolver
 ) -> tuple[Rule, dict[str, Span]]:
     head = link.head
-    heads = [*first.ref[1:]]
-    for optional in (head.key, head.value):
-        if optional is not None:
-            heads.append(optional)
+    heads = [*first.ref[1:], *(term for term in (head.key, head.value) if term is not None)]
     args = first.args
     resolver.open(link.body, heads, list(pattern_vars(*args)) if args else ())
     resolved_args = None if args is None else resolver.patterns(args)
@@ -78,10 +73,9 @@ def _resolve_link(
 
 
 def _full_ref(head: RuleHead, package: tuple[str, ...], rest: tuple[Term, ...]) -> tuple[Term, ...]:
-    name = head.ref[0]
-    assert isinstance(name, Var)
-    prefix = tuple(Scalar(part, name.span) for part in (*package, name.name))
-    return (Var("data", name.span), *prefix, *rest)
+    span = head.ref[0].span
+    prefix = tuple(Scalar(part, span) for part in (*package, *static_path(head.ref[:1])))
+    return (Var("data", span), *prefix, *rest)
 
 
 def resolve_statement(

@@ -208,8 +208,15 @@ class Resolver:
         """Each of the terms resolved."""
         return tuple([self.term(term) for term in terms])
 
-    def patterns(self, args: Iterable[Term]) -> tuple[Term, ...]:
+    def patterns(self, args: tuple[Term, ...]) -> tuple[Term, ...]:
         """The argument patterns of a function. That a variable stands in them is no use of it."""
+        for part in open_terms(*args):
+            if isinstance(part, Call):
+                self._error("rule arguments cannot contain calls", part.span)
+            elif isinstance(part, Ref):
+                message = f"`{part.span.text}` cannot be an argument: arguments are patterns"
+                hint = "take a variable, and compare it in the body"
+                self._report.append(Diagnostic("rego_unsafe_var_error", message, part.span, hint=hint))
         resolved = self.terms(args)
         for local in self._scopes[-1].locals.values():
             local.uses = 0
