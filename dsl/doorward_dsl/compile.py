@@ -21,7 +21,7 @@ from doorward_dsl.program import Path, Program
 from doorward_dsl.resolve import Exports, resolve_modules, resolve_query
 from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.schemas import JsonSchema, RequestTypes
-from doorward_dsl.syntax import Body, Module, Rule, Statement, Term
+from doorward_dsl.syntax import Body, Call, Module, Rule, Statement, Term
 from doorward_dsl.types import AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
 
@@ -75,13 +75,18 @@ def compile_query(body: Body, program: Program | None = None) -> Body:
 
     Raises CompileError.
     """
-    modules = () if program is None else program.modules
-    tree = RuleTree(modules)
     report: list[Diagnostic] = []
-    resolved = resolve_query(body, _exports(modules), report)
+    rules = {} if program is None else program.rules
+    resolved = resolve_query(body, _arities(body, rules), report)
     ordered = order_query(resolved, report)
-    report += check_calls(deep_terms(bodies=[ordered]), tree)
-    for modifier in deep_withs(bodies=[ordered]):
+    terms = list(deep_terms(bodies=[ordered]))
+    modifiers = list(deep_withs(bodies=[ordered]))
+    if modifiers or any(isinstance(term, Call) and term.name[0] == "data" for term in terms):
+        tree = RuleTree(() if program is None else program.modules)
+    else:
+        tree = RuleTree(())
+    report += check_calls(terms, tree)
+    for modifier in modifiers:
         report += check_with(modifier, tree)
     _settled(report, strict=False)
     return ordered
@@ -145,14 +150,14 @@ def _rules(modules: Iterable[Module]) -> Mapping[Path, tuple[Rule, ...]]:
     return {path: tuple(rules) for path, rules in sorted(found.items())}
 
 
-def _exports(modules: Iterable[Module]) -> Exports:
-    """The exports of modules that are resolved already."""
+def _arities(body: Body, rules: Mapping[Path, tuple[Rule, ...]]) -> Exports:
+    """The arities of the functions that a query calls."""
     functions: dict[Path, int] = {}
-    for module in modules:
-        for rule in module.rules:
-            path = static_path(rule.head.ref)
-            if rule.head.args is not None and len(path) == len(rule.head.ref):
-                functions.setdefault(path, len(rule.head.args))
+    for term in deep_terms(bodies=[body]):
+        if isinstance(term, Call) and term.name[0] == "data":
+            for rule in rules.get(term.name[1:], ()):
+                if rule.head.args is not None:
+                    functions.setdefault(term.name, len(rule.head.args))
     return Exports({}, functions)
 
 

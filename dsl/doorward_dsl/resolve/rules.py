@@ -22,6 +22,7 @@ from doorward_dsl.syntax import (
     Statement,
     Term,
     TermTarget,
+    Var,
 )
 
 __all__ = ["resolve_rule", "resolve_statement"]
