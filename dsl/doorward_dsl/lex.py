@@ -19,28 +19,8 @@ __all__ = ["KEYWORDS", "MAX_SOURCE_LENGTH", "Lexed", "Token", "lex"]
 MAX_SOURCE_LENGTH = 16 * 1024 * 1024
 """Characters in one source; longer text is refused before it is read."""
 
-KEYWORDS = {
-    word: word.upper()
-    for word in (
-        [
-            "as",
-            "contains",
-            "default",
-            "else",
-            "every",
-            "false",
-            "if",
-            "import",
-            "in",
-            "not",
-            "null",
-            "package",
-            "some",
-            "true",
-            "with",
-        ]
-    )
-}
+_RESERVED = "as contains default else every false if import in not null package some true with"
+KEYWORDS = {word: word.upper() for word in _RESERVED.split()}
 """Reserved words of Rego v1, and their kinds of token."""
 
 

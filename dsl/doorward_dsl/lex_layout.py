@@ -16,111 +16,33 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from doorward_dsl.lex import Token
+from doorward_dsl.lex import KEYWORDS, Token
+from doorward_dsl.lex_ahead import ENDERS, OPENERS, SOFT_WORDS, TEXTS, Ahead, Features
 
-__all__ = ["ENDERS", "MAX_NESTING", "VERBS", "Features", "Layout", "Statement"]
+__all__ = ["MAX_NESTING", "Statement", "query", "statements"]
 
 MAX_NESTING = 200
 """Levels of brackets and operators; every later stage may walk the tree recursively."""
 
-ENDERS = frozenset(
-    [
-        "IDENT",
-        "STRING",
-        "NUMBER",
-        "TRUE",
-        "FALSE",
-        "NULL",
-        "TEMPLATE",
-        "TEMPLATE_END",
-        "ATTR",
-        "RPAR",
-        "RSQB",
-        "RBRACE",
-        "DURATION",
-        "WILDCARD",
-        "JSON_PATH",
-        "SINGLE_USE",
-    ]
-)
-"""Kinds of token that can end an expression."""
-
 _STARTERS = frozenset(
-    [
-        "IDENT",
-        "STRING",
-        "NUMBER",
-        "TRUE",
-        "FALSE",
-        "NULL",
-        "TEMPLATE",
-        "TEMPLATE_START",
-        "LPAR",
-        "LSQB",
-        "LBRACE",
-        "NOT",
-        "SOME",
-        "EVERY",
-        "DEFAULT",
-        "PACKAGE",
-        "IMPORT",
-        "CONTAINS",
-        "ILLEGAL",
-    ]
+    "IDENT STRING NUMBER TRUE FALSE NULL TEMPLATE TEMPLATE_START LPAR LSQB LBRACE NOT SOME EVERY DEFAULT PACKAGE"  # noqa: SIM905
+    " IMPORT CONTAINS ILLEGAL".split()
 )
 """Kinds that begin an expression when they come after one."""
 
-_TOP_STARTERS = frozenset(["IDENT", "PACKAGE", "IMPORT", "DEFAULT", "SOME", "EVERY", "NOT"])
-_KEYWORDS = frozenset(
-    [
-        "AS",
-        "CONTAINS",
-        "DEFAULT",
-        "ELSE",
-        "EVERY",
-        "FALSE",
-        "IF",
-        "IMPORT",
-        "IN",
-        "NOT",
-        "NULL",
-        "PACKAGE",
-        "SOME",
-        "TRUE",
-        "WITH",
-        "AND",
-        "OR",
-    ]
+_KEYWORDS = frozenset(KEYWORDS.values())
+_TRACKED = frozenset(
+    "INFIX LPAR LSQB LBRACE CALL INDEX RPAR RSQB RBRACE COMMA SEP COLON EVERY IF UNLESS ASSIGN UNIFY CONTAINS ELSE"  # noqa: SIM905
+    " WITH".split()
 )
-_RULE_FOLLOWERS = frozenset(["ASSIGN", "UNIFY", "IF", "CONTAINS", "ATTR"])
-_BODY_KINDS = frozenset(("body", "comprehension", "test"))
-_OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-_CLOSERS = frozenset(_OPENERS.values())
-_TEXTS = frozenset(("STRING", "TEMPLATE", "TEMPLATE_START"))
+"""Kinds that change what is open or what may follow."""
 
-_SOFT_WORDS: dict[str, dict[str, str]] = {
-    "allow": {},
-    "block": {},
-    "mask": {},
-    "approve": {"by": "BY", "within": "WITHIN"},
-    "credential": {"ttl": "TTL", "single_use": "SINGLE_USE"},
-}
-"""Words that are keywords inside the statement of a verb; `unless` is one in all of them."""
-
-VERBS = tuple(_SOFT_WORDS)
-"""The verbs of decision statements."""
-
+_OPENED = {"LPAR": "paren", "CALL": "call", "INDEX": "index", "LSQB": "array", "LBRACE": "brace"}
+_BRACKETS = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
+_BODIES = frozenset(("body", "comprehension", "test"))
+_NOT_AT_START = frozenset("INFIX NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
 _TEST_WORDS = {"given": "GIVEN", "when": "WHEN", "expect": "EXPECT"}
 _WILDCARD = re.compile(r"(?:\*|[A-Za-z_][A-Za-z_\d]*+)(?:\.(?:\*|[A-Za-z_][A-Za-z_\d]*+))*+")
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What else is a keyword in this file, by its dialect and its imports."""
-
-    ward: bool = False
-    governs: bool = False
-    """Has a `governs` line, so that `allow if …` is a statement and not a rule."""
 
 
 @dataclass(slots=True)
@@ -129,11 +51,29 @@ class Statement:
 
     tokens: list[Token] = field(default_factory=list)
     verb: str | None = None
-    """The Ward verb, or None for Rego."""
+    """The word that begins a Ward statement, or None for Rego."""
     bars: dict[int, Token] = field(default_factory=dict)
     """For each comma inside a comprehension, by its place: the `|` that might have been a union after all."""
     trouble: tuple[str, Token] | None = None
     """A limit that was passed or a bracket without its fellow: the message, and where."""
+
+
+def statements(text: str, tokens: list[Token], features: Features) -> Iterator[Statement]:
+    """The statements of a file, in order. The kinds of the tokens become those of the grammar."""
+    ahead = Ahead(text, tokens, features)
+    lenient = not ahead.balanced()
+    at = 0
+    while at < len(tokens):
+        layout = _Layout(ahead, at, ahead.verb(at), "top", lenient)
+        at = layout.run()
+        yield layout.statement
+
+
+def query(text: str, tokens: list[Token]) -> Statement:
+    """All tokens as one body."""
+    layout = _Layout(Ahead(text, tokens, Features()), 0, None, "body", False)
+    layout.run()
+    return layout.statement
 
 
 class _Frame:
@@ -162,389 +102,237 @@ class _Frame:
         self.current = self.operators = 0
 
 
-class Layout:
-    """Splits the tokens of one source into statements."""
+class _Layout:
+    """One statement on its way from words to the tokens of the grammar."""
 
-    def __init__(self, text: str, tokens: list[Token], features: Features) -> None:
-        self.text = text
-        self.tokens = tokens
-        self.features = features
-        self.end = Token("$END", "", len(text.rstrip()), len(text.rstrip()), False, True)
-        self.lenient = False
-        """Brackets do not match: also begin a statement where a line looks like one, to report more than one error."""
+    def __init__(self, ahead: Ahead, at: int, verb: str | None, kind: str, lenient: bool) -> None:
+        self.ahead = ahead
+        self.first = at
+        self.verb = verb
+        self.verb_kind = verb.upper() if verb is not None else "NONE"
+        self.lenient = lenient
+        """Brackets do not match: also end where a line looks like a new statement, to report more than one error."""
+        self.statement = Statement(verb=verb)
+        self.out = self.statement.tokens
+        self.frame = _Frame(kind, None)
+        self.frames = [self.frame]
+        self.previous = ""
+        self.head_open = True
+        """No `:=`, `if` or `contains` of a rule yet: `contains` would be the keyword."""
+        self.in_head = True
+        """The condition of a decision statement, or its masker, has not begun."""
+        self.elses = 0
 
-    def statements(self) -> Iterator[Statement]:
-        """The statements in order."""
-        self.lenient = not self._balanced()
-        at = 0
-        while at < len(self.tokens):
-            statement, at = self.statement(at)
-            yield statement
-
-    def query(self) -> Statement:
-        """All tokens as one body."""
-        return self.statement(0, query=True)[0]
-
-    def _balanced(self) -> bool:
-        open_brackets: list[str] = []
-        for token in self.tokens:
-            kind = token.kind
-            if kind in _OPENERS:
-                open_brackets.append(_OPENERS[kind])
-            elif kind in _CLOSERS and (not open_brackets or open_brackets.pop() != kind):
-                return False
-        return not open_brackets
-
-    def peek(self, at: int) -> Token:
-        """The token at an index, or the end."""
-        return self.tokens[at] if at < len(self.tokens) else self.end
-
-    # --- what begins here ------------------------------------------------------------------------------------
-
-    def verb(self, at: int) -> str | None:
-        """The Ward verb that begins at an index, if one does."""
-        word = self.tokens[at].text
-        if not self.features.ward or self.tokens[at].kind != "IDENT":
-            return None
-        follower = self.peek(at + 1)
-        kind = follower.kind
-        if word == "governs":
-            starts = (kind == "IDENT" and not follower.line_start) or follower.text == "*"
-            return word if starts else None
-        if word == "test":
-            return word if kind in _TEXTS and self.peek(at + 2).kind == "LBRACE" else None
-        if word not in _SOFT_WORDS or kind in ("ASSIGN", "UNIFY", "CONTAINS", "ATTR", "INFIX", "MINUS"):
-            if word == "mask" and follower.text == "*":
-                return word
-            return None
-        if kind in ("LPAR", "LSQB") and follower.tight:
-            return None
-        if kind in _TEXTS or (follower.text == "unless" and not self.starts_rule(at + 1)):
-            return word
-        soft = follower.text in _SOFT_WORDS[word] and not self.starts_rule(at + 1)
-        if soft or (word == "credential" and kind == "AS"):
-            return word
-        if word == "mask" and (kind == "JSON_PATH" or (kind == "IDENT" and not follower.line_start)):
-            return word
-        if kind in ("$END", "IF", "LBRACE") or follower.line_start:
-            return word if self.features.governs else None
-        return word if self.features.governs and word in ("allow", "block") else None
-
-    def starts_rule(self, at: int) -> bool:
-        """Whether the name at an index is followed by what only a rule head is."""
-        follower = self.peek(at + 1)
-        if follower.kind in _RULE_FOLLOWERS:
-            return follower.kind != "IF" or self.column_one(self.tokens[at])
-        return follower.tight and follower.kind in ("LPAR", "LSQB")
-
-    def column_one(self, token: Token) -> bool:
-        """Whether the token stands at the very beginning of its line."""
-        return token.start == 0 or self.text[token.start - 1] == "\n"
-
-    def named(self, at: int, previous: str, starting: bool) -> bool:
-        """Whether the keyword at an index is a name: `input.package`, `if.foo := 1`, `not[x]` at a start."""
-        follower = self.peek(at + 1)
-        if follower.tight and (follower.kind == "ATTR" or (follower.kind == "LSQB" and starting)):
-            return True
-        return previous in ("PACKAGE", "IMPORT")
-
-    def next_statement(self, at: int, kind: str, statement: Statement, condition: bool) -> bool:
-        """Whether the name or keyword at an index, after a complete expression, begins the next statement."""
-        token = self.tokens[at]
-        if kind not in _TOP_STARTERS:
-            misnamed = kind in ("IF", "AS", "WITH") or token.kind == "IN"
-            return misnamed and self.peek(at + 1).kind in ("ASSIGN", "UNIFY")
-        verb = statement.verb
-        if kind == "IDENT" and verb in _SOFT_WORDS:
-            word = token.text
-            if word == "unless" or (not condition and word in _SOFT_WORDS[verb]):
-                return token.line_start and self.column_one(token) and self.starts_rule(at)
-            if (
-                verb == "mask"
-                and not condition
-                and statement.tokens[-1].kind in ("STRING", "TEMPLATE", "TEMPLATE_END")
-            ):
-                return False
-        return token.line_start or self.heads_rule(at) or self.verb(at) is not None
-
-    def heads_rule(self, at: int) -> bool:
-        """Whether a whole rule head begins at an index: a name, its dots, brackets or arguments, and what follows."""
-        if self.tokens[at].kind != "IDENT":
-            return True
-        depth = 0
-        for index in range(at + 1, len(self.tokens)):
-            token = self.tokens[index]
-            kind = token.kind
-            if kind in _OPENERS and (depth or token.tight):
-                depth += 1
-            elif depth:
-                depth -= kind in _CLOSERS
-            elif kind != "ATTR":
-                return kind in ("ASSIGN", "UNIFY", "IF", "CONTAINS")
-        return False
-
-    # --- one statement ---------------------------------------------------------------------------------------
-
-    def statement(self, at: int, *, query: bool = False) -> tuple[Statement, int]:
-        """The statement that begins at an index, and the index after it."""
-        tokens = self.tokens
-        count = len(tokens)
-        statement = Statement(verb=None if query or at >= count else self.verb(at))
-        verb = statement.verb
-        out = statement.tokens
-        frame = _Frame("body" if query else "top", None)
-        frames = [frame]
-        previous = ""
-        head_open = not query
-        condition = False
-        elses = 0
-        first = at
-        if verb is not None:
-            tokens[at].kind = previous = verb.upper()
-            out.append(tokens[at])
-            at += 1
-        while at < count:
+    def run(self) -> int:
+        """Lay the statement out; the index of the token after it."""
+        tokens, out, verb, first = self.ahead.tokens, self.out, self.verb, self.first
+        at = first
+        while at < len(tokens):
             token = tokens[at]
             kind = token.kind
-            ended = previous in ENDERS
-            top = frame.kind == "top"
+            if at == first and verb is not None:
+                token.kind = self.previous = self.verb_kind
+                out.append(token)
+                at += 1
+                continue
             if kind in _KEYWORDS:
-                starting = not ended and previous not in (
-                    "INFIX",
-                    "NEGATE",
-                    "ASSIGN",
-                    "UNIFY",
-                    "LPAR",
-                    "COMMA",
-                )
-                starting = starting and previous not in ("LSQB", "LBRACE", "CALL", "INDEX", "COLON")
-                if self.named(at, previous, starting or (ended and token.line_start)) or (
-                    kind == "CONTAINS"
-                    and (not ended or (top and not head_open) or (token.line_start and not top))
-                ):
-                    kind = "IDENT"
-                elif kind == "IN":
-                    kind = "INFIX"
-                elif frame.kind == "test" and self.in_expectation(out):
-                    kind = "IDENT" if kind != "NULL" else kind
-            if self.lenient and at > first and len(frames) > 1 and self.looks_like_statement(at):
+                kind = self.keyword(at, token, kind)
+            if at > first and self.is_over(at, token, kind):
+                token.kind = "IDENT" if kind == "IDENT" else token.kind
                 break
-            tight = token.tight or (top and verb is None and out and len(out) == 1 + (out[0].kind == "DEFAULT"))
-            if kind == "ATTR" and not (ended and tight):
-                kind = "LOOSE_DOT"
-            if ended:
-                if kind in ("LPAR", "LSQB") and tight:
-                    kind = "CALL" if kind == "LPAR" else "INDEX"
-                elif kind == "MINUS":
-                    kind = "INFIX"
-                elif top and self.next_statement(at, kind, statement, condition):
-                    token.kind = "IDENT" if kind == "IDENT" else token.kind
-                    break
-                elif kind == "BAR":
-                    plain = frame.kind in ("array", "brace") and not (
-                        frame.commas or frame.infixes or frame.bar
-                    )
-                    kind = "BAR" if plain else "INFIX"
-                    if plain:
-                        frame.part()
-                        frame.kind = "comprehension"
-                        frame.bar = token
-                if token.line_start and frame.kind in _BODY_KINDS and kind in _STARTERS:
-                    if not (kind == "LBRACE" and frame.every):
-                        out.append(Token("SEP", token.text, token.start, token.end, False, True))
-                        previous = "SEP"
-                        frame.part()
-            elif kind == "MINUS":
-                kind = "NEGATE"
-            elif kind == "BAR":
-                kind = "INFIX"
-            elif top and token.line_start and at == first + 1 and verb is not None and kind in _TOP_STARTERS:
-                if self.next_statement(at, kind, statement, condition):
-                    break
+            kind = self.after(token, kind) if self.previous in ENDERS else _before(kind)
             if kind == "IDENT":
-                if top and verb is not None:
-                    kind = self.soft(token, verb, previous, condition)
-                elif frame.kind == "test" and previous in ("LBODY", "SEP"):
-                    kind = _TEST_WORDS.get(token.text, kind)
-            if verb == "mask" and top and not condition and kind in ("IDENT", "INFIX") and not ended:
-                end = self.wildcard(token)
-                if end:
-                    token = Token(
-                        "WILDCARD", self.text[token.start : end], token.start, end, token.tight, False
-                    )
-                    kind = "WILDCARD"
-                    while at + 1 < count and tokens[at + 1].start < end:
-                        at += 1
-            elif verb == "governs" and kind == "INFIX" and token.text == "*":
-                kind = "WILDCARD"
-            if kind in ("INFIX", "AND", "OR"):
-                frame.infixes += 1
-                frame.operators += 1
-            elif kind in ("LPAR", "LSQB", "LBRACE", "CALL", "INDEX"):
-                opened = {
-                    "LPAR": "paren",
-                    "CALL": "call",
-                    "INDEX": "index",
-                    "LSQB": "array",
-                    "LBRACE": "brace",
-                }[kind]
-                if kind == "LBRACE" and (self.opens_body(at, previous, frame) or (elses and previous == "IF")):
-                    kind = "LBODY"
-                    opened = "test" if verb == "test" and top else "body"
-                    frame.every = max(0, frame.every - 1)
-                    if top:
-                        head_open = False
-                frame = _Frame(opened, token)
-                frames.append(frame)
-                if len(frames) > MAX_NESTING:
-                    statement.trouble = f"more than {MAX_NESTING} levels of nesting", token
-                    return statement, self.skip(at)
-            elif kind in ("RPAR", "RSQB", "RBRACE"):
-                if frame.opener is None or _OPENERS[_raw(frame.opener)] != kind:
-                    statement.trouble = self.unmatched(token, frame)
-                    out.append(token)
-                    return statement, self.skip(at)
-                frame.part()
-                depth = frame.deepest + 1
-                frames.pop()
-                frame = frames[-1]
-                if depth > frame.current:
-                    frame.current = depth
-            elif kind in ("COMMA", "SEP"):
-                frame.part()
-                frame.commas += 1
-                if frame.bar is not None and kind == "COMMA":
-                    statement.bars[token.start] = frame.bar
-            elif kind == "COLON":
-                frame.part()
-                frame.infixes = 0
-            elif kind == "EVERY":
-                frame.every += 1
-            elif top and kind in ("IF", "UNLESS", "ASSIGN", "UNIFY", "CONTAINS", "ELSE"):
-                head_open = False
-                frame.part()
-                if kind in ("IF", "UNLESS"):
-                    condition = True
-                elif kind == "ELSE":
-                    elses += 1
-                    if elses > MAX_NESTING:
-                        statement.trouble = f"more than {MAX_NESTING} `else` in one rule", token
-                        return statement, self.skip(at)
-            elif kind == "WITH" and top and verb == "mask":
-                condition = True
-            token.kind = previous = kind
+                kind = self.soft_word(token)
+            if kind in ("IDENT", "INFIX") and verb in ("mask", "governs") and self.frame.kind == "top":
+                token, kind = self.wildcard(token, kind)
+                while at + 1 < len(tokens) and tokens[at + 1].start < token.end:
+                    at += 1
+            if kind in _TRACKED:
+                kind = self.track(at, token, kind)
+                if self.statement.trouble is not None:
+                    return self.ahead.skip(at)
+            token.kind = self.previous = kind
             out.append(token)
             at += 1
-        if len(frames) > 1:
-            opener = frame.opener
-            assert opener is not None  # only the outermost frame has none
-            statement.trouble = f"`{opener.text}` is never closed", opener
-        frame.part()
-        if statement.trouble is None and frame.deepest > MAX_NESTING:
-            statement.trouble = f"more than {MAX_NESTING} levels of nesting", out[0]
-        return statement, max(at, first + 1)
+        self.finish()
+        return at
 
-    def soft(self, token: Token, verb: str, previous: str, condition: bool) -> str:
-        """The kind of a name at the top of a statement: one of the verb's own words where an expression has ended."""
-        if previous in ENDERS or previous == verb.upper():
-            if token.text == "unless":
-                return "UNLESS"
-            if not condition:
-                return _SOFT_WORDS.get(verb, {}).get(token.text, "IDENT")
-        return "IDENT"
+    # --- words -----------------------------------------------------------------------------------------------
 
-    def wildcard(self, token: Token) -> int:
-        """The end of a mask target with a `*` that begins here, or 0."""
-        match = _WILDCARD.match(self.text, token.start)
-        return match.end() if match and "*" in match[0] else 0
+    def keyword(self, at: int, token: Token, kind: str) -> str:
+        """The kind of a keyword, which may be a name here."""
+        previous = self.previous
+        ended = previous in ENDERS
+        starting = token.line_start if ended else previous not in _NOT_AT_START
+        top = self.frame.kind == "top"
+        if self.ahead.named(at, previous, starting):
+            return "IDENT"
+        if kind == "CONTAINS" and (
+            not ended or (top and not self.head_open) or (token.line_start and not top)
+        ):
+            return "IDENT"
+        if self.frame.kind == "test" and kind != "NULL" and self.in_expectation():
+            return "IDENT"
+        return "INFIX" if kind == "IN" else kind
 
-    def in_expectation(self, out: list[Token]) -> bool:
+    def soft_word(self, token: Token) -> str:
+        """The kind of a name: one of the statement's own words where one of its parts has ended."""
+        if self.frame.kind == "test":
+            return _TEST_WORDS.get(token.text, "IDENT") if self.previous in ("LBODY", "SEP") else "IDENT"
+        verb = self.verb
+        if verb not in SOFT_WORDS or self.frame.kind != "top":
+            return "IDENT"
+        if self.previous not in ENDERS and self.previous != self.verb_kind:
+            return "IDENT"
+        if token.text == "unless":
+            return "UNLESS"
+        return SOFT_WORDS[verb].get(token.text, "IDENT") if self.in_head else "IDENT"
+
+    def in_expectation(self) -> bool:
         """Whether the last item of a test block began with `expect`."""
-        for token in reversed(out):
+        for token in reversed(self.out):
             if token.kind in ("SEP", "LBODY"):
                 return False
             if token.kind == "EXPECT":
                 return True
         return False
 
-    # --- brackets --------------------------------------------------------------------------------------------
+    def wildcard(self, token: Token, kind: str) -> tuple[Token, str]:
+        """The token and its kind, or the whole target with a `*` that begins with it."""
+        if self.verb == "governs":
+            return token, "WILDCARD" if token.text == "*" else kind
+        match = _WILDCARD.match(self.ahead.text, token.start)
+        if match is None or "*" not in match[0] or not self.in_head:
+            return token, kind
+        return Token("WILDCARD", match[0], token.start, match.end(), token.tight, False), "WILDCARD"
 
-    def opens_body(self, at: int, previous: str, frame: _Frame) -> bool:
+    # --- white space and what stands before ------------------------------------------------------------------
+
+    def is_over(self, at: int, token: Token, kind: str) -> bool:
+        """Whether the next statement begins with this token."""
+        if self.lenient and len(self.frames) > 1:
+            return self.ahead.looks_like_statement(at)
+        if self.frame.kind != "top":
+            return False
+        verb, previous = self.verb, self.previous
+        bare = token.line_start and previous == self.verb_kind
+        if previous not in ENDERS and not bare:
+            return False
+        after_reason = previous in TEXTS or previous == "TEMPLATE_END"
+        return self.ahead.next_statement(at, kind, verb, self.in_head, after_reason)
+
+    def after(self, token: Token, kind: str) -> str:
+        """The kind of a token after a complete expression; adds a separator where the line end was one."""
+        frame = self.frame
+        if kind in ("LPAR", "LSQB", "ATTR"):
+            if token.tight or self.at_head():
+                return {"LPAR": "CALL", "LSQB": "INDEX"}.get(kind, kind)
+            kind = "LOOSE_DOT" if kind == "ATTR" else kind
+        elif kind == "MINUS":
+            return "INFIX"
+        elif kind == "BAR":
+            if frame.kind not in ("array", "brace") or frame.commas or frame.infixes:
+                return "INFIX"
+            frame.part()
+            frame.kind = "comprehension"
+            frame.bar = token
+            return kind
+        separates = token.line_start and frame.kind in _BODIES and kind in _STARTERS
+        if separates and not (kind == "LBRACE" and frame.every):
+            self.out.append(Token("SEP", token.text, token.start, token.end, False, True))
+            self.previous = "SEP"
+            frame.part()
+        return kind
+
+    def at_head(self) -> bool:
+        """Right after the first name of a rule, where OPA lets white space stand before what continues it."""
+        out = self.out
+        return self.frame.kind == "top" and self.verb is None and len(out) == 1 + (out[0].kind == "DEFAULT")
+
+    # --- brackets and limits ---------------------------------------------------------------------------------
+
+    def track(self, at: int, token: Token, kind: str) -> str:
+        """Keep count of what is open; the kind of the token, which for `{` depends on it."""
+        frame = self.frame
+        if kind == "INFIX":
+            frame.infixes += 1
+            frame.operators += 1
+        elif kind in _OPENED:
+            return self.open(at, token, kind)
+        elif kind in ("RPAR", "RSQB", "RBRACE"):
+            self.close(token, kind)
+        elif kind in ("COMMA", "SEP"):
+            frame.part()
+            frame.commas += 1
+            if frame.bar is not None and kind == "COMMA":
+                self.statement.bars[token.start] = frame.bar
+        elif kind == "COLON":
+            frame.part()
+            frame.infixes = 0
+        elif kind == "EVERY":
+            frame.every += 1
+        elif frame.kind == "top":
+            frame.part()
+            if kind != "WITH":
+                self.head_open = False
+            if kind in ("IF", "UNLESS") or (kind == "WITH" and self.verb == "mask"):
+                self.in_head = False
+            elif kind == "ELSE":
+                self.elses += 1
+                if self.elses > MAX_NESTING:
+                    self.statement.trouble = f"more than {MAX_NESTING} `else` in one rule", token
+        return kind
+
+    def open(self, at: int, token: Token, kind: str) -> str:
+        """A bracket opens: the kind of its token."""
+        frame = self.frame
+        opened = _OPENED[kind]
+        if kind == "LBRACE" and self.opens_body(at):
+            kind = "LBODY"
+            opened = "test" if self.verb == "test" and frame.kind == "top" else "body"
+            frame.every = max(0, frame.every - 1)
+            self.head_open = self.head_open and frame.kind != "top"
+        self.frame = _Frame(opened, token)
+        self.frames.append(self.frame)
+        if len(self.frames) > MAX_NESTING:
+            self.statement.trouble = f"more than {MAX_NESTING} levels of nesting", token
+        return kind
+
+    def opens_body(self, at: int) -> bool:
         """Whether the `{` at an index opens a body rather than an object, a set or a comprehension."""
+        previous = self.previous
         if previous in ENDERS:
-            return frame.kind == "top" or frame.every > 0
-        if previous == "ELSE":
+            return self.frame.kind == "top" or self.frame.every > 0
+        if previous == "ELSE" or (previous == "IF" and self.elses > 0):
             return True
-        return previous in ("IF", "UNLESS") and not self.value_at(at)
+        return previous in ("IF", "UNLESS") and not self.ahead.value(at)
 
-    def value_at(self, at: int) -> bool:
-        """Whether the braces after `if` are a value, as OPA reads them: an object, a comprehension, or an operand."""
-        depth = 0
-        head = True
-        index = at
-        tokens = self.tokens
-        for index in range(at, len(tokens)):
-            token = tokens[index]
-            kind = token.kind
-            if depth == 1:
-                if kind == "COLON":
-                    return True
-                if head and index > at + 1:
-                    if kind == "BAR" and tokens[index - 1].kind in ENDERS:
-                        return True
-                    continues = token.tight and kind in ("ATTR", "LPAR", "LSQB")
-                    head = continues or (index == at + 2 and tokens[index - 1].kind == "MINUS")
-                elif head and kind in ("NOT", "SOME", "EVERY"):
-                    head = False
-            if kind in _OPENERS:
-                depth += 1
-            elif kind in _CLOSERS:
-                depth -= 1
-                if depth == 0:
-                    break
-        if index == at + 1:
-            return True
-        follower = self.peek(index + 1)
-        if follower.kind == "IN":
-            return not self.named(index + 1, "RBRACE", False)
-        operator = follower.kind in ("INFIX", "MINUS", "BAR", "ASSIGN", "UNIFY")
-        return operator or (follower.tight and follower.kind in ("ATTR", "LSQB", "LPAR"))
+    def close(self, token: Token, kind: str) -> None:
+        """A bracket closes."""
+        opener = self.frame.opener
+        if opener is None:
+            self.statement.trouble = f"unexpected `{token.text}`: nothing is open here", token
+            return
+        if OPENERS[_BRACKETS.get(opener.kind, opener.kind)] != kind:
+            self.statement.trouble = f"unexpected `{token.text}`: `{opener.text}` is still open", token
+            return
+        self.frame.part()
+        depth = self.frame.deepest + 1
+        self.frames.pop()
+        self.frame = self.frames[-1]
+        self.frame.current = max(self.frame.current, depth)
 
-    def unmatched(self, token: Token, frame: _Frame) -> tuple[str, Token]:
-        """What to say about a closing bracket that closes nothing."""
-        if frame.opener is None:
-            return f"unexpected `{token.text}`: nothing is open here", token
-        return f"unexpected `{token.text}`: `{frame.opener.text}` is still open", token
-
-    def skip(self, at: int) -> int:
-        """The index of the next line that looks like the start of a statement."""
-        at += 1
-        while at < len(self.tokens) and not self.looks_like_statement(at):
-            at += 1
-        return at
-
-    def looks_like_statement(self, at: int) -> bool:
-        """Whether the token at an index begins a line as only a statement does."""
-        token = self.tokens[at]
-        if not self.column_one(token):
-            return False
-        if token.kind in ("PACKAGE", "IMPORT", "DEFAULT"):
-            return not self.named(at, "", True)
-        if token.kind != "IDENT":
-            return False
-        if self.verb(at) is not None:
-            return True
-        for index in range(at + 1, len(self.tokens)):
-            later = self.tokens[index]
-            if later.line_start:
-                return False
-            if later.kind in ("IF", "CONTAINS"):
-                return True
-        return False
+    def finish(self) -> None:
+        """No more tokens: is anything open, or too deep?"""
+        opener = self.frame.opener
+        if opener is not None:
+            self.statement.trouble = f"`{opener.text}` is never closed", opener
+            return
+        self.frame.part()
+        if self.frame.deepest > MAX_NESTING:
+            self.statement.trouble = f"more than {MAX_NESTING} levels of nesting", self.out[0]
 
 
-_RAW = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
-
-
-def _raw(token: Token) -> str:
-    return _RAW.get(token.kind, token.kind)
+def _before(kind: str) -> str:
+    """The kind of a token where an expression begins."""
+    return {"MINUS": "NEGATE", "BAR": "INFIX", "ATTR": "LOOSE_DOT"}.get(kind, kind)

@@ -13,7 +13,8 @@ from typing import Any
 from doorward_dsl.annotations import attach
 from doorward_dsl.diagnostics import Diagnostic, ParseError
 from doorward_dsl.lex import Lexed, Token, lex
-from doorward_dsl.lex_layout import Features, Layout, Statement
+from doorward_dsl.lex_ahead import Features
+from doorward_dsl.lex_layout import Statement, query, statements
 from doorward_dsl.parse_errors import explain, explain_trouble, stray_comma
 from doorward_dsl.parse_rules import Package
 from doorward_dsl.parse_table import Unexpected, bind, run
@@ -34,9 +35,11 @@ def parse_module(source: Source) -> Module:
     """The syntax tree of one policy file. Raises ParseError with every error that could be found."""
     lexed = lex(source)
     errors = list(lexed.diagnostics)
-    parser = _Parser(source, lexed)
+    parser = _Parser(source)
     parsed = _Parts()
-    for statement in parser.layout.statements():
+    ward = source.dialect == "ward"
+    features = Features(ward, ward and _has_governs(lexed.tokens))
+    for statement in statements(source.text, lexed.tokens, features):
         try:
             parsed.add(parser.parse(statement, "statement"))
         except Refused as refusal:
@@ -57,9 +60,8 @@ def parse_query(text: str, name: str = "<query>") -> Body:
     if not lexed.tokens and not errors:
         errors.append(Diagnostic("rego_parse_error", "the query is empty", Span(source, 0, 0)))
     if not errors:
-        parser = _Parser(source, lexed)
         try:
-            body: Body = parser.parse(parser.layout.query(), "query")
+            body: Body = _Parser(source).parse(query(text, lexed.tokens), "query")
             return body
         except Refused as refusal:
             errors.append(refusal.diagnostic)
@@ -69,13 +71,9 @@ def parse_query(text: str, name: str = "<query>") -> Body:
 class _Parser:
     """One source on its way through the table."""
 
-    def __init__(self, source: Source, lexed: Lexed) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.builder = WardBuilder(source)
-        self.methods: list[Callable[..., Any]] = bind(self.builder)
-        ward = source.dialect == "ward"
-        self.features = Features(ward, ward and _has_governs(lexed.tokens))
-        self.layout = Layout(source.text, lexed.tokens, self.features)
+        self.methods: list[Callable[..., Any]] = bind(WardBuilder(source))
 
     def parse(self, statement: Statement, start: str) -> Any:
         """The node of one statement. Raises Refused."""
@@ -88,7 +86,11 @@ class _Parser:
             try:
                 return run(tokens, end, start, self.methods)
             except Unexpected as unexpected:
-                comma = unexpected.token if unexpected.token.kind == "COMMA" else stray_comma(statement, unexpected)
+                comma = (
+                    unexpected.token
+                    if unexpected.token.kind == "COMMA"
+                    else stray_comma(statement, unexpected)
+                )
                 bar = statement.bars.get(comma.start) if comma is not None else None
                 if bar is None or bar.kind != "BAR":
                     raise Refused(explain(self.source, statement, unexpected)) from None

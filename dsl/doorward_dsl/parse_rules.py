@@ -172,11 +172,12 @@ class RuleBuilder(TermBuilder):
 
     def default_rule(self, word: Token, head: RuleHead) -> list[Rule]:
         span = Span(self.source, word.start, head.span.end)
-        if head.value is None:
+        if head.value is not None:
+            self._constant(head.value)
+        elif head.key is not None or (head.args is None and len(head.ref) == 2):
             raise self.refuse(
                 "illegal default rule (must have a value)", span, "write `default allow := false`"
             )
-        self._constant(head.value, span)
         seen: set[str] = set()
         for arg in head.args or ():
             if not isinstance(arg, Var):
@@ -189,7 +190,7 @@ class RuleBuilder(TermBuilder):
                 seen.add(arg.name)
         return [Rule(head, (), None, True, span)]
 
-    def _constant(self, value: Term, span: Span) -> None:
+    def _constant(self, value: Term) -> None:
         if isinstance(value, Var | Ref | Call):
             raise self.refuse(
                 f"illegal default rule (value cannot contain {kind_of(value)})",
@@ -202,7 +203,7 @@ class RuleBuilder(TermBuilder):
         elif isinstance(value, Object):
             children = tuple(term for pair in value.pairs for term in pair)
         for child in children:
-            self._constant(child, span)
+            self._constant(child)
 
     def body_literal(self, word: Token, literal: Literal) -> _Body:
         return (literal,), word.start, literal.span.end

@@ -48,9 +48,14 @@ class _NoLexer(Lexer):
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    actions: dict[int, dict[str, int | Reduction]]
-    """By state and kind of token: the state to go to, or what to reduce."""
-    gotos: dict[int, dict[str, int]]
+    """Rows by number of state."""
+
+    shifts: list[dict[str, int]]
+    """By kind of token: the state to go to."""
+    reductions: list[dict[str, Reduction]]
+    """By kind of token: what to make first."""
+    gotos: list[dict[str, int]]
+    """By what was made: the state to go to."""
     starts: dict[str, int]
     ends: dict[str, int]
     methods: tuple[str, ...]
@@ -63,47 +68,27 @@ def _table() -> _Table:
     starts = ["statement", "query"]
     lark = Lark(grammar, parser="lalr", lexer=_NoLexer, start=starts)
     configurations = {start: lark.parse_interactive("", start).parser_state.parse_conf for start in starts}
-    methods: dict[str, int] = {}
-    actions: dict[int, dict[str, int | Reduction]] = {}
-    gotos: dict[int, dict[str, int]] = {}
-    for state, row in configurations[starts[0]].states.items():
-        actions[state] = {}
-        gotos[state] = {}
-        for symbol, (action, argument) in row.items():
-            if action is not Shift:
-                method = methods.setdefault(argument.alias, len(methods)) if argument.alias else -1
-                actions[state][symbol] = (len(argument.expansion), argument.origin.name, method)
-            elif symbol.isupper() or symbol == END:
-                actions[state][symbol] = argument
-            else:
-                gotos[state][symbol] = argument
-    return _Table(
-        actions,
-        gotos,
-        {start: conf.start_state for start, conf in configurations.items()},
-        {start: conf.end_state for start, conf in configurations.items()},
-        tuple(methods),
+    rows = configurations["statement"].states
+    table = _Table(
+        [{} for _ in rows],
+        [{} for _ in rows],
+        [{} for _ in rows],
+        {start: configuration.start_state for start, configuration in configurations.items()},
+        {start: configuration.end_state for start, configuration in configurations.items()},
+        tuple(sorted({rule.alias for rule in lark.rules if rule.alias})),
     )
-
-
-def _acceptable(table: _Table, states: Sequence[int]) -> frozenset[str]:
-    """The kinds of token that could be shifted from here; a row alone also names those of other contexts."""
-    return frozenset(kind for kind in table.actions[states[-1]] if _shifts(table, list(states), kind))
-
-
-def _shifts(table: _Table, states: list[int], kind: str) -> bool:
-    while True:
-        action = table.actions[states[-1]].get(kind)
-        if action is None:
-            return False
-        if isinstance(action, int):
-            return True
-        size, made, _method = action
-        del states[len(states) - size :]
-        following = table.gotos[states[-1]].get(made)
-        if following is None or (kind == END and following in table.ends.values()):
-            return following is not None
-        states.append(following)
+    numbers = {name: number for number, name in enumerate(table.methods)}
+    for state, row in rows.items():
+        for name, (action, argument) in row.items():
+            symbol = str(name)  # lark's own names are slow to compare
+            if action is not Shift:
+                method = numbers[argument.alias] if argument.alias else -1
+                table.reductions[state][symbol] = len(argument.expansion), str(argument.origin.name), method
+            elif symbol.isupper():
+                table.shifts[state][symbol] = argument
+            else:
+                table.gotos[state][symbol] = argument
+    return table
 
 
 def bind(builder: object) -> list[Callable[..., Any]]:
@@ -118,29 +103,17 @@ def run(tokens: Sequence[Token], end: Token, start: str, methods: Sequence[Calla
     and whatever the methods raise.
     """
     table = _table()
-    actions, gotos = table.actions, table.gotos
-    end_state = table.ends[start]
+    shifts, reductions, gotos = table.shifts, table.reductions, table.gotos
     state = table.starts[start]
     states = [state]
     values: list[Any] = []
     for token in (*tokens, end):
         kind = token.kind
-        while True:
-            action = actions[state].get(kind)
-            if action.__class__ is int:
-                states.append(action)  # type: ignore[arg-type]
-                values.append(token)
-                state = action  # type: ignore[assignment]
-                break
-            if action is None:
-                raise Unexpected(token, _acceptable(table, states))
-            size, made, method = action  # type: ignore[misc]
-            if method < 0:
-                state = gotos[states[-2]][made]
-                states[-1] = state
-                continue
+        while (reduction := reductions[state].get(kind)) is not None:
+            size, made, method = reduction
             if size == 1:
-                values[-1] = methods[method](values[-1])
+                if method >= 0:
+                    values[-1] = methods[method](values[-1])
                 state = gotos[states[-2]][made]
                 states[-1] = state
             elif size:
@@ -151,8 +124,34 @@ def run(tokens: Sequence[Token], end: Token, start: str, methods: Sequence[Calla
                 states.append(state)
             else:
                 values.append(methods[method]())
-                state = gotos[states[-1]][made]
+                state = gotos[state][made]
                 states.append(state)
-            if state == end_state:
-                return values[-1]
-    raise AssertionError("the end token always ends the parse")
+        following = shifts[state].get(kind)
+        if following is None:
+            if token is end and state == table.ends[start]:
+                break
+            raise Unexpected(token, _acceptable(table, states))
+        state = following
+        states.append(state)
+        values.append(token)
+    return values[-1]
+
+
+def _acceptable(table: _Table, states: Sequence[int]) -> frozenset[str]:
+    """The kinds of token that could be shifted from here; a row alone also names those of other contexts."""
+    state = states[-1]
+    kinds = {*table.shifts[state], *table.reductions[state]}
+    return frozenset(kind for kind in kinds if _shifts(table, list(states), kind))
+
+
+def _shifts(table: _Table, states: list[int], kind: str) -> bool:
+    while True:
+        state = states[-1]
+        if kind in table.shifts[state] or (kind == END and state in table.ends.values()):
+            return True
+        reduction = table.reductions[state].get(kind)
+        if reduction is None:
+            return False
+        size, made, _method = reduction
+        del states[len(states) - size :]
+        states.append(table.gotos[states[-1]][made])

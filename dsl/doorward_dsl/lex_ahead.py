@@ -1,0 +1,215 @@
+"""What lies ahead of a token: the questions about coming words that `lex_layout` asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from doorward_dsl.lex import Token
+
+__all__ = ["CLOSERS", "ENDERS", "OPENERS", "SOFT_WORDS", "TEXTS", "VERBS", "Ahead", "Features"]
+
+ENDERS = frozenset(
+    "IDENT STRING NUMBER TRUE FALSE NULL TEMPLATE TEMPLATE_END ATTR RPAR RSQB RBRACE DURATION WILDCARD JSON_PATH"  # noqa: SIM905
+    " SINGLE_USE".split()
+)
+"""Kinds of token that can end an expression."""
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+"""The opening brackets, as `lex` names them, and their closing fellows."""
+
+CLOSERS = frozenset(OPENERS.values())
+TEXTS = frozenset(("STRING", "TEMPLATE", "TEMPLATE_START"))
+
+SOFT_WORDS: dict[str, dict[str, str]] = {
+    "allow": {},
+    "block": {},
+    "mask": {},
+    "approve": {"by": "BY", "within": "WITHIN"},
+    "credential": {"ttl": "TTL", "single_use": "SINGLE_USE"},
+}
+"""Words that are keywords inside the statement of a verb; `unless` is one in all of them."""
+
+VERBS = tuple(SOFT_WORDS)
+"""The verbs of decision statements."""
+
+_RULE_FOLLOWERS = frozenset(("ASSIGN", "UNIFY", "IF", "CONTAINS", "ATTR"))
+_NEVER_AFTER_VERB = frozenset(("ASSIGN", "UNIFY", "CONTAINS", "ATTR", "INFIX", "MINUS", "BAR"))
+_TOP_STARTERS = frozenset(("IDENT", "PACKAGE", "IMPORT", "DEFAULT", "SOME", "EVERY", "NOT"))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What else is a keyword in this file, by its dialect and its imports."""
+
+    ward: bool = False
+    governs: bool = False
+    """Has a `governs` line, so that `allow if …` is a statement and not a rule."""
+
+
+class Ahead:
+    """Looks ahead in the tokens of one source; changes nothing."""
+
+    def __init__(self, text: str, tokens: list[Token], features: Features) -> None:
+        self.text = text
+        self.tokens = tokens
+        self.features = features
+        end = len(text)
+        self.end = Token("$END", "", end, end, False, True)
+
+    def peek(self, at: int) -> Token:
+        """The token at an index, or the end."""
+        return self.tokens[at] if at < len(self.tokens) else self.end
+
+    def column_one(self, token: Token) -> bool:
+        """Whether the token stands at the very beginning of its line."""
+        return token.start == 0 or self.text[token.start - 1] == "\n"
+
+    # --- statements ------------------------------------------------------------------------------------------
+
+    def verb(self, at: int) -> str | None:
+        """The word that begins a Ward statement at an index, if one does."""
+        word = self.tokens[at].text
+        if not self.features.ward or self.tokens[at].kind != "IDENT":
+            return None
+        follower = self.peek(at + 1)
+        if word == "governs":
+            starts = (follower.kind == "IDENT" and not follower.line_start) or follower.text == "*"
+            return word if starts else None
+        if word == "test":
+            return word if follower.kind in TEXTS and self.peek(at + 2).kind == "LBRACE" else None
+        if word in SOFT_WORDS and self._begins_decision(at, word, follower):
+            return word
+        return None
+
+    def _begins_decision(self, at: int, word: str, follower: Token) -> bool:
+        kind = follower.kind
+        if kind in _NEVER_AFTER_VERB or (kind in ("LPAR", "LSQB") and follower.tight):
+            return word == "mask" and follower.text == "*"
+        if kind in TEXTS or (word == "credential" and kind == "AS"):
+            return True
+        if (follower.text == "unless" or follower.text in SOFT_WORDS[word]) and not self.starts_rule(at + 1):
+            return True
+        if word == "mask" and (kind == "JSON_PATH" or (kind == "IDENT" and not follower.line_start)):
+            return True
+        if kind in ("$END", "IF", "LBRACE") or follower.line_start:
+            return self.features.governs
+        return self.features.governs and word in ("allow", "block")
+
+    def starts_rule(self, at: int) -> bool:
+        """Whether the name at an index is followed by what only a rule head is."""
+        follower = self.peek(at + 1)
+        if follower.kind in _RULE_FOLLOWERS:
+            return follower.kind != "IF" or self.column_one(self.tokens[at])
+        return follower.tight and follower.kind in ("LPAR", "LSQB")
+
+    def heads_rule(self, at: int) -> bool:
+        """Whether a whole rule head begins at an index: a name, its dots, brackets or arguments, and what follows."""
+        if self.tokens[at].kind != "IDENT":
+            return True
+        depth = 0
+        for index in range(at + 1, len(self.tokens)):
+            token = self.tokens[index]
+            kind = token.kind
+            if kind in OPENERS and (depth or token.tight):
+                depth += 1
+            elif depth:
+                depth -= kind in CLOSERS
+            elif kind != "ATTR":
+                return kind in ("ASSIGN", "UNIFY", "IF", "CONTAINS")
+        return False
+
+    def next_statement(self, at: int, kind: str, verb: str | None, in_head: bool, after_reason: bool) -> bool:
+        """Whether the name or keyword at an index, after a complete expression, begins the next statement.
+
+        `in_head`: the condition of the present statement has not begun; `after_reason`: its reason has just ended.
+        """
+        token = self.tokens[at]
+        if kind not in _TOP_STARTERS:
+            misnamed = kind in ("IF", "AS", "WITH") or token.kind == "IN"
+            return misnamed and self.peek(at + 1).kind in ("ASSIGN", "UNIFY")
+        if kind == "IDENT" and verb in SOFT_WORDS:
+            word = token.text
+            if word == "unless" or (in_head and word in SOFT_WORDS[verb]):
+                return token.line_start and self.column_one(token) and self.starts_rule(at)
+            if verb == "mask" and in_head and after_reason:
+                return False
+        return token.line_start or self.heads_rule(at) or self.verb(at) is not None
+
+    def looks_like_statement(self, at: int) -> bool:
+        """Whether the token at an index begins a line as only a statement does; a guess, for recovery."""
+        token = self.tokens[at]
+        if not self.column_one(token):
+            return False
+        if token.kind in ("PACKAGE", "IMPORT", "DEFAULT"):
+            return not self.named(at, "", True)
+        if token.kind != "IDENT":
+            return False
+        if self.verb(at) is not None:
+            return True
+        for index in range(at + 1, len(self.tokens)):
+            later = self.tokens[index]
+            if later.line_start:
+                return False
+            if later.kind in ("IF", "CONTAINS"):
+                return True
+        return False
+
+    def skip(self, at: int) -> int:
+        """The index of the next line that looks like the start of a statement."""
+        at += 1
+        while at < len(self.tokens) and not self.looks_like_statement(at):
+            at += 1
+        return at
+
+    # --- names and brackets ----------------------------------------------------------------------------------
+
+    def named(self, at: int, previous: str, starting: bool) -> bool:
+        """Whether the keyword at an index is a name: `input.package`, `if.foo := 1`, `not[x]` at a start."""
+        follower = self.peek(at + 1)
+        if follower.tight and (follower.kind == "ATTR" or (follower.kind == "LSQB" and starting)):
+            return True
+        return previous in ("PACKAGE", "IMPORT")
+
+    def value(self, at: int) -> bool:
+        """Whether the braces after `if` are a value, as OPA reads them: an object, a comprehension, or an operand."""
+        tokens = self.tokens
+        depth = 0
+        in_head = True
+        index = at
+        for index in range(at, len(tokens)):
+            token = tokens[index]
+            kind = token.kind
+            if depth == 1:
+                if kind == "COLON":
+                    return True
+                if in_head and index > at + 1:
+                    if kind == "BAR" and tokens[index - 1].kind in ENDERS:
+                        return True
+                    continues = token.tight and kind in ("ATTR", "LPAR", "LSQB")
+                    in_head = continues or (index == at + 2 and tokens[index - 1].kind == "MINUS")
+                elif kind in ("NOT", "SOME", "EVERY"):
+                    in_head = False
+            if kind in OPENERS:
+                depth += 1
+            elif kind in CLOSERS:
+                depth -= 1
+                if depth == 0:
+                    break
+        if index == at + 1:
+            return True
+        follower = self.peek(index + 1)
+        if follower.kind == "IN":
+            return not self.named(index + 1, "RBRACE", False)
+        operator = follower.kind in ("INFIX", "MINUS", "BAR", "ASSIGN", "UNIFY")
+        return operator or (follower.tight and follower.kind in ("ATTR", "LSQB", "LPAR"))
+
+    def balanced(self) -> bool:
+        """Whether every bracket has its fellow."""
+        open_brackets: list[str] = []
+        for token in self.tokens:
+            kind = token.kind
+            if kind in OPENERS:
+                open_brackets.append(OPENERS[kind])
+            elif kind in CLOSERS and (not open_brackets or open_brackets.pop() != kind):
+                return False
+        return not open_brackets
