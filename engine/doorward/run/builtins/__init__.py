@@ -14,13 +14,18 @@ from . import (
     encoding,
     formats,
     globs,
+    graph,
+    json_patch,
     json_text,
+    net,
     numbers,
     operators,
     regexes,
     strings,
     times,
     types,
+    units,
+    uri,
     yaml_text,
 )
 from .builtin import NETWORK, Builtin, BuiltinCall, Table
@@ -28,18 +33,23 @@ from .builtin import NETWORK, Builtin, BuiltinCall, Table
 __all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
 
 BUILTINS: Final[Table] = {
-    **operators.BUILTINS,
     **aggregates.BUILTINS,
     **composites.BUILTINS,
     **encoding.BUILTINS,
     **formats.BUILTINS,
     **globs.BUILTINS,
+    **graph.BUILTINS,
+    **json_patch.BUILTINS,
     **json_text.BUILTINS,
+    **net.BUILTINS,
     **numbers.BUILTINS,
+    **operators.BUILTINS,
     **regexes.BUILTINS,
     **strings.BUILTINS,
     **times.BUILTINS,
     **types.BUILTINS,
+    **units.BUILTINS,
+    **uri.BUILTINS,
     **yaml_text.BUILTINS,
 }
 """Every built-in by its dotted name."""
