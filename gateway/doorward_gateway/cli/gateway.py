@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,30 @@ def gateway(
         return
     from doorward_gateway.node import run
 
+    _log_to_standard_error()
     try:
         run(loaded)
     except GatewayError as error:
         fail(error.message, UNAVAILABLE)
+
+
+def _log_to_standard_error() -> None:
+    """Lines for people on a terminal, JSON lines elsewhere; standard output stays free."""
+    import structlog
+
+    render: structlog.typing.Processor
+    if sys.stderr.isatty():
+        render = structlog.dev.ConsoleRenderer()
+    else:
+        render = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -69,18 +69,21 @@ def _override(tree: Tree, name: str, value: str) -> None:
 
 
 def _problems(error: ValidationError, tree: Tree) -> list[str]:
-    found = []
+    """One sentence a problem, in the order of the file."""
+    found: set[tuple[int, str]] = set()
     for problem in error.errors(include_url=False, include_context=True):
         # pydantic names the steps through a model's own validators too; only keys of the file are of use here
         location = tree.known(problem["loc"])
-        key = _dotted(location)
-        place = tree.place(location)
-        found.append(
-            f"{place}: `{key}` {_sentence(problem, location)}"
-            if key
-            else f"{place}: {_sentence(problem, location)}"
+        place, key = tree.place(location), _dotted(location)
+        sentence = _sentence(problem, location)
+        line = place.rpartition(":")[2]
+        found.add(
+            (
+                int(line) if line.isdigit() else 0,
+                f"{place}: `{key}` {sentence}" if key else f"{place}: {sentence}",
+            )
         )
-    return sorted(set(found))
+    return [text for _, text in sorted(found)]
 
 
 def _sentence(problem: Any, location: tuple[str | int, ...]) -> str:

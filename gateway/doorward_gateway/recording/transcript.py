@@ -34,14 +34,28 @@ _INDENT: Final = (0, 0, 0, 4)
 
 
 def transcript(records: Sequence[Record]) -> Iterator[RenderableType]:
-    """The records of one session as lines and tables for `rich`, in the order in which things happened."""
+    """The records of one session as lines and tables for `rich`, in the order in which things happened.
+
+    Consent is asked for before an operation is written down; it is shown under the operation it was for.
+    """
     began = records[0].time
     operations: dict[int, Mapping[str, Any]] = {}
+    consents: dict[int, list[Record]] = {}
     for record in records:
+        number = int(record.body.get("op") or 0)
+        if record.kind == "approval" and number not in operations:
+            consents.setdefault(number, []).append(record)
+            continue
         if record.kind == "operation":
-            operations[int(record.body.get("op") or 0)] = record.body
+            operations[number] = record.body
         show = _SHOW.get(record.kind, _other)
         yield from show(record, _since(began, record.time), operations)
+        if record.kind == "operation":
+            for consent in consents.pop(number, []):
+                yield from _approval(consent, _since(began, consent.time), operations)
+    for left in consents.values():
+        for consent in left:
+            yield from _approval(consent, _since(began, consent.time), operations)
     tree = _steps(operations)
     if tree is not None:
         yield Text()
@@ -258,7 +272,7 @@ def _steps(operations: Mapping[int, Mapping[str, Any]]) -> Tree | None:
 
 def _line(label: str, style: str, text: str, aside: str = "") -> RenderableType:
     line = Text.assemble(
-        (f"{label:<8}", style), printable(text), (f"  {printable(aside)}" if aside else "", "dim")
+        (f"{label:<9}", style), printable(text), (f"  {printable(aside)}" if aside else "", "dim")
     )
     return Padding(line, _INDENT, expand=False)
 
