@@ -69,6 +69,10 @@ class Globals(Protocol):
     def tree(self) -> Node:
         """All documents and functions."""
 
+    @property
+    def indexed(self) -> bool:
+        """Whether bodies may be skipped by look-ups."""
+
     def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
         """The number of the unit that holds what the document has at and below a constant path into it."""
 

@@ -10,7 +10,7 @@ from doorward.compile.deciding import DECIDING_HELPERS, link_kind
 from doorward.compile.decision import Governing, describe, plan_kind
 from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
-from doorward.compile.functions import emit_query, emit_unit
+from doorward.compile.functions import emit_query, load_unit
 from doorward.compile.linker import Linker
 from doorward.compile.plan import Block, Body, Unit
 from doorward.compile.planner import Planner, mocked_functions, replaced
@@ -54,25 +54,20 @@ class Compiled:
         self._options = options
         self._mocked = mocked_functions(program) | mocked
         self._tree = build_tree(program)
-        self._planner = Planner(self._tree, self._mocked)
+        self._planner = Planner(self._tree, self._mocked, indexed=options.indexed)
         units = {document.path: self._planner.unit_of(document, ()) for document in self._tree.documents()}
         governing: list[Governing] = [*program.statements, *program.governed_rules]
         described = [(one, *describe(one)) for one in governing]
         self._infos = tuple(info for _, info, _ in described)
         kinds = [
-            plan_kind(
-                kind,
-                [one for one in described if _governs(one[1], kind)],
-                self._planner,
-                indexed=options.indexed,
-            )
+            plan_kind(kind, [one for one in described if _governs(one[1], kind)], self._planner)
             for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
         ]
         self._planner.finish()
         self._linker = Linker()
         self._linker.add_places(self._tree)
         for unit in self._planner.units:
-            self._linker.load(emit_unit(unit, self._linker), unit.span.source)
+            load_unit(unit, self._linker)
         for path, number in units.items():
             self._linker.join(path, number)
         self._linker.namespace.update(DECIDING_HELPERS)
@@ -136,7 +131,7 @@ class Compiled:
         return node is not None and node.document is not None and node.document.kind == "function"
 
     def _compile_query(self, body: QueryBody) -> Any:
-        planner = Planner(self._tree, self._mocked, self._planner)
+        planner = Planner(self._tree, self._mocked, indexed=self._options.indexed, base=self._planner)
         linker = Linker(self._linker)
         scope = Scope(count_variables(body=body), ordered=True)
         names = tuple(dict.fromkeys(name for name in _in_order(body) if _is_visible(name)))
@@ -146,7 +141,7 @@ class Compiled:
         names = tuple(name for name in names if name in scope.env)
         block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
         for unit in planner.units:
-            linker.load(emit_unit(unit, linker), unit.span.source)
+            load_unit(unit, linker)
         span = body[0].span if body else NOWHERE
         linker.load(emit_query("query", Body(block, False, span), names, linker), span.source)
         return linker.namespace["query"]

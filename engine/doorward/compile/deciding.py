@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-from doorward.compile.decision import Group, KindPlan, StatementPlan, Table
+from doorward.compile.decision import Group, KindPlan, StatementPlan
 from doorward.compile.emit import Emitter
 from doorward.compile.findings import Failed, Findings, Held, StatementInfo
 from doorward.compile.governed import report
 from doorward.compile.linker import Linker
 from doorward.compile.payloads import PayloadMaker
 from doorward.compile.plan import Const, Scan, Walk
-from doorward.run.access import values
 from doorward.run.context import CallContext
 from doorward.run.errors import BudgetExceeded, EvaluationError
-from doorward.run.values import UNDEFINED, Value, key
+from doorward.run.values import Value
 from doorward_dsl.source import Source
 
 __all__ = ["DECIDING_HELPERS", "Decide", "link_kind"]
@@ -29,17 +27,15 @@ _NO_FUNCTIONS: tuple[Decide, ...] = ()
 def link_kind(kind: KindPlan, linker: Linker, number: int) -> Decide:
     """The decision function of a kind. `number` keeps its name apart from other kinds' names."""
     names = [_load_group(group, linker, f"g{number}_{at}") for at, group in enumerate(kind.groups)]
-    tables = [(table, _load_table(table, linker, f"s{number}_{at}_")) for at, table in enumerate(kind.tables)]
     emitter = Emitter(linker)
     w = emitter.write
     body: list[ast.stmt] = [w.do(w.call(name, w.load("c"), w.load("f"))) for name in names]
-    for table, functions in tables:
-        place = emitter.temporary()
-        body += emitter.read(place, table.place)
-        helper = "h_chosen_by_value" if table.how == "equal" else "h_chosen_by_member"
-        chosen = w.call(helper, w.load("c"), w.load(functions), w.load(place))
-        one = emitter.temporary()
-        body.append(w.loop([one], chosen, [w.do(w.call(one, w.load("c"), w.load("f")))]))
+    for at, table in enumerate(kind.tables):
+        functions = {
+            position: _load_statement(kind.statements[position], linker, f"s{number}_{at}_{position}")
+            for position in sorted(table.positions)
+        }
+        body += emitter.chosen(table, functions, [w.load("c"), w.load("f")], lambda result: [w.do(result)])
     name = f"d{number}"
     linker.load(w.function(name, ["c", "f"], body or [w.do(w.constant(None))]), Source(f"<{kind.kind}>", ""))
     decide: Decide = linker.namespace[name]
@@ -62,17 +58,6 @@ def _load_group(group: Group, linker: Linker, name: str) -> str:
         body += _statement(statement, emitter)
     linker.load(w.function(name, ["c", "f"], body), group.source)
     return name
-
-
-def _load_table(table: Table, linker: Linker, prefix: str) -> str:
-    names: dict[int, Decide] = {}
-    functions: dict[Any, tuple[Decide, ...]] = {}
-    for value, statements in table.buckets.items():
-        for statement in statements:
-            if id(statement) not in names:
-                names[id(statement)] = _load_statement(statement, linker, f"{prefix}{len(names)}")
-        functions[value] = tuple(names[id(statement)] for statement in statements)
-    return linker.constant(functions)
 
 
 def _load_statement(statement: StatementPlan, linker: Linker, name: str) -> Decide:
@@ -135,29 +120,8 @@ def _hold(findings: Findings, info: StatementInfo, maker: PayloadMaker, parts: t
     findings.held.append(Held(info, maker(parts)))
 
 
-def _chosen_by_value(
-    call: CallContext, functions: dict[Any, tuple[Decide, ...]], value: Value
-) -> tuple[Decide, ...]:
-    if value is UNDEFINED:
-        return _NO_FUNCTIONS
-    return functions.get(value if type(value) is str else key(value), _NO_FUNCTIONS)
-
-
-def _chosen_by_member(
-    call: CallContext, functions: dict[Any, tuple[Decide, ...]], value: Value
-) -> Iterator[Decide]:
-    seen = set()
-    for member in values(call, value):
-        form = key(member)
-        if form in functions and form not in seen:
-            seen.add(form)
-            yield from functions[form]
-
-
 DECIDING_HELPERS = {
     "Exception": Exception,
-    "h_chosen_by_member": _chosen_by_member,
-    "h_chosen_by_value": _chosen_by_value,
     "h_failed": _failed,
     "h_hold": _hold,
     "h_report": report,

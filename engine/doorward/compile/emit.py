@@ -10,11 +10,11 @@ context of the call, `v…` are the locals of the plan, `t…` what the emitter 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from doorward.compile import plan
-from doorward.compile.plan import Block, Const, Local, Operand, Step
+from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
 from doorward.compile.python import Writer
 from doorward.run.values import Value
 
@@ -103,12 +103,29 @@ class Emitter:
         plain = w.method(source, "get", key, w.load("U"))
         return w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
 
-    def read(self, name: str, place: Sequence[str]) -> list[ast.stmt]:
-        """Leaves what the input has at a constant path in a variable, defined or not."""
+    def read(self, name: str, place: Place) -> list[ast.stmt]:
+        """Leaves what stands at a place in a variable, defined or not."""
         w = self.write
-        out = [w.assign(name, w.attribute(w.load(self.context), "input"))]
-        out += [w.assign(name, self.member(w.load(name), step)) for step in place[1:]]
+        root, *path = place
+        source = w.attribute(w.load(self.context), "input") if root == "input" else w.load(f"v{root}")
+        out = [w.assign(name, source)]
+        out += [w.assign(name, self.member(w.load(name), str(step))) for step in path]
         return out
+
+    def chosen(
+        self,
+        table: Table,
+        functions: Mapping[int, Callable[..., Any]],
+        args: list[ast.expr],
+        use: Callable[[ast.expr], list[ast.stmt]],
+    ) -> list[ast.stmt]:
+        """Calls those functions of a table that the request can concern, and uses what each gives."""
+        w = self.write
+        place, one = self.temporary(), self.temporary()
+        by_value = {v: tuple(functions[at] for at in ats) for v, ats in table.buckets.items()}
+        helper = "h_by_value" if table.how == "equal" else "h_by_member"
+        source = w.call(helper, w.load(self.context), w.load(self.names.constant(by_value)), w.load(place))
+        return [*self.read(place, table.place), w.loop([one], source, use(w.call(one, *args)))]
 
     # --- blocks
     # ------------------------------------------------------------------------------------------------

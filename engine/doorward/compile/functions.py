@@ -1,35 +1,72 @@
-"""From the plan of a unit to one Python function."""
+"""From the plan of a unit to Python functions: one, or one more for each definition that is better off on
+its own."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import Any, Final
 
 from doorward.compile.emit import Emitter, Names
+from doorward.compile.linker import Linker
 from doorward.compile.plan import Body, Chain, Const, Scan, Unit, Walk
 from doorward.run.values import equal
 
-__all__ = ["emit_query", "emit_unit"]
+__all__ = ["emit_query", "load_unit"]
+
+_MOST_TOGETHER: Final = 32
+"""How many definitions may share one Python function."""
 
 
-def emit_unit(unit: Unit, names: Names) -> ast.stmt:
-    """The function of a document, which remembers its value, or of a function, which does not."""
-    emitter = Emitter(names)
+def load_unit(unit: Unit, linker: Linker) -> None:
+    """Put the function of a document, which remembers its value, or of a function, which does not, in the
+    namespace."""
+    apart = _apart(unit)
+    functions = {at: _load_chain(unit, at, linker) for at in sorted(apart)}
+    emitter = Emitter(linker)
     w = emitter.write
     w.line = unit.span.line
-    params = ["c", *(f"v{param.id}" for param in unit.params)]
-    match unit.kind:
-        case "complete":
-            body = [*_value(unit, emitter), _remember(unit, emitter)]
-        case "function":
-            charge = w.do(w.method(w.attribute(w.load("c"), "budget"), "charge", w.constant(1)))
-            body = [charge, *_value(unit, emitter)]
-        case "set":
-            body = [*_members(unit, emitter), _remember(unit, emitter)]
-        case "object":
-            body = [*_object(unit, emitter), _remember(unit, emitter)]
+    unit_emitter = _UnitEmitter(unit, emitter, functions)
+    if unit.kind == "function":
+        charge = w.do(w.method(w.attribute(w.load("c"), "budget"), "charge", w.constant(1)))
+        body = [charge, *unit_emitter.whole()]
+    else:
+        memo = w.attribute(w.load("c"), "memo")
+        body = [*unit_emitter.whole(), w.assign_item(memo, w.constant(unit.id), w.load("r"))]
     w.line = unit.span.line
-    return w.function(names.unit(unit.id), params, [*body, w.give(w.load("r"))])
+    function = w.function(linker.unit(unit.id), _params(unit), [*body, w.give(w.load("r"))])
+    linker.load(function, unit.span.source)
+
+
+def _params(unit: Unit) -> list[str]:
+    return ["c", *(f"v{param.id}" for param in unit.params)]
+
+
+def _apart(unit: Unit) -> frozenset[int]:
+    """Definitions with a Python function of their own: those in tables, those of other files, and a great
+    many."""
+    found = {at for table in unit.tables for at in table.positions}
+    found |= {at for at, chain in enumerate(unit.chains) if chain.span.source is not unit.span.source}
+    if len(unit.chains) - len(found) > _MOST_TOGETHER:
+        found |= set(range(len(unit.chains)))
+    return frozenset(found)
+
+
+def _load_chain(unit: Unit, at: int, linker: Linker) -> Callable[..., Any]:
+    emitter = Emitter(linker)
+    w = emitter.write
+    chain = unit.chains[at]
+    w.line = chain.span.line
+    unit_emitter = _UnitEmitter(unit, emitter, {})
+    name = f"{linker.unit(unit.id)}_{at}"
+    if unit.kind in ("complete", "function"):
+        body = [w.assign("r", w.load("U")), *unit_emitter.chain(chain, "r"), w.give(w.load("r"))]
+        function = w.function(name, _params(unit), body)
+    else:
+        function = w.function(name, ["c", "r"], unit_emitter.all_answers(chain) or [w.do(w.constant(None))])
+    linker.load(function, chain.span.source)
+    made: Callable[..., Any] = linker.namespace[name]
+    return made
 
 
 def emit_query(name: str, body: Body, variables: tuple[str, ...], names: Names) -> ast.stmt:
@@ -45,118 +82,134 @@ def emit_query(name: str, body: Body, variables: tuple[str, ...], names: Names) 
     return w.function(name, ["c"], [*statements, w.give(w.load("r"))])
 
 
-def _remember(unit: Unit, emitter: Emitter) -> ast.stmt:
-    w = emitter.write
-    return w.assign_item(w.attribute(w.load("c"), "memo"), w.constant(unit.id), w.load("r"))
+class _UnitEmitter:
+    """Emits the parts of one unit. `functions` are those of the definitions that have one, by position."""
 
+    def __init__(self, unit: Unit, emitter: Emitter, functions: dict[int, Callable[..., Any]]) -> None:
+        self.unit = unit
+        self.emitter = emitter
+        self.functions = functions
+        bodies = [body for chain in unit.chains for body in chain.bodies]
+        self.flat = all(len(body.block.result) == 2 and not body.into_set for body in bodies)
+        """Whether an object has all its values right below it."""
 
-def _value(unit: Unit, emitter: Emitter) -> list[ast.stmt]:
-    """Leaves the one value that all definitions agree on in `r`."""
-    w = emitter.write
-    out = [w.assign("r", w.load("U"))]
-    alike = _same_constant(unit.chains)
-    for at, chain in enumerate(unit.chains):
-        if at == 0:
-            out += _chain(chain, "r", unit, emitter)
-        elif alike:
-            out.append(w.when(emitter.is_undefined("r"), _chain(chain, "r", unit, emitter)))
-        else:
-            other = emitter.temporary()
-            out.append(w.assign(other, w.load("U")))
-            out += _chain(chain, other, unit, emitter)
+    def whole(self) -> list[ast.stmt]:
+        """Leaves the value of the unit in `r`."""
+        w = self.emitter.write
+        match self.unit.kind:
+            case "set":
+                return [w.assign("r", w.call("set")), *self._members()]
+            case "object" if self.flat:
+                return [w.assign("r", w.dict_of([])), *self._members()]
+            case "object":
+                settled = w.assign("r", w.call("h_settle_object", w.load("r")))
+                return [w.assign("r", w.dict_of([])), *self._members(), settled]
+        return self._value()
+
+    # --- documents of one value, and functions
+    # -----------------------------------------------------------------
+
+    def _value(self) -> list[ast.stmt]:
+        """Leaves the one value that all definitions agree on in `r`."""
+        w, unit = self.emitter.write, self.unit
+        out = [w.assign("r", w.load("U"))]
+        alike = _same_constant(unit.chains)
+        args = list(map(w.load, _params(unit)))
+
+        def use(result: ast.expr) -> list[ast.stmt]:
+            merged = self._merge(result)
+            return [*merged, w.when(w.other(w.load("r"), w.load("U")), [w.leave()])] if alike else merged
+
+        for table in unit.tables:
+            out += self.emitter.chosen(table, self.functions, args, use)
+        tabled = frozenset[int]().union(*(table.positions for table in unit.tables))
+        for at, chain in enumerate(unit.chains):
             w.line = chain.span.line
-            agree = w.when(
-                emitter.is_undefined("r"),
-                [w.assign("r", w.load(other))],
-                [_disagree(unit, emitter, w.load(other))],
-            )
-            out.append(w.when(w.other(w.load(other), w.load("U")), [agree]))
-    if unit.default is not None:
-        out.append(w.when(emitter.is_undefined("r"), _chain(unit.default, "r", unit, emitter)))
-    return out
+            first = len(out) == 1
+            if at in tabled:
+                continue
+            if at in self.functions:
+                called = w.call(f"r{unit.id}_{at}", *map(w.load, _params(unit)))
+                statements = self._merge(called)
+            elif first or alike:
+                statements = self.chain(chain, "r")
+            else:
+                other = self.emitter.temporary()
+                statements = [
+                    w.assign(other, w.load("U")),
+                    *self.chain(chain, other),
+                    *self._merge(w.load(other)),
+                ]
+            out += [w.when(self.emitter.is_undefined("r"), statements)] if alike and not first else statements
+        if unit.default is not None:
+            out.append(w.when(self.emitter.is_undefined("r"), self.chain(unit.default, "r")))
+        return out
 
+    def _merge(self, result: ast.expr) -> list[ast.stmt]:
+        """Makes `r` the result, unless that is undefined; what `r` is already it has to agree with."""
+        w = self.emitter.write
+        out: list[ast.stmt] = []
+        if not isinstance(result, ast.Name):
+            name = self.emitter.temporary()
+            out.append(w.assign(name, result))
+            result = w.load(name)
+        agree = w.when(self.emitter.is_undefined("r"), [w.assign("r", result)], [self._disagree(result, "r")])
+        return [*out, w.when(w.other(result, w.load("U")), [agree])]
 
-def _same_constant(chains: tuple[Chain, ...]) -> bool:
-    values = [body.block.result[0] for chain in chains for body in chain.bodies]
-    known = [value.value for value in values if isinstance(value, Const)]
-    return len(known) == len(values) and all(equal(known[0], value) for value in known)
+    def chain(self, chain: Chain, result: str) -> list[ast.stmt]:
+        """Leaves the value of the first body that has one in `result`, which is undefined before."""
+        out: list[ast.stmt] = []
+        for at, body in enumerate(chain.bodies):
+            statements = self._body(body, result)
+            wanted = self.emitter.is_undefined(result)
+            out += statements if at == 0 else [self.emitter.write.when(wanted, statements)]
+        return out
 
-
-def _chain(chain: Chain, result: str, unit: Unit, emitter: Emitter) -> list[ast.stmt]:
-    """Leaves the value of the first body that has one in `result`, which is undefined before."""
-    w = emitter.write
-    out: list[ast.stmt] = []
-    for at, body in enumerate(chain.bodies):
-        statements = _body(body, result, unit, emitter)
-        out += statements if at == 0 else [w.when(emitter.is_undefined(result), statements)]
-    return out
-
-
-def _body(body: Body, result: str, unit: Unit, emitter: Emitter) -> list[ast.stmt]:
-    w = emitter.write
-    w.line = body.span.line
-    block = body.block
-    (value,) = block.result
-    if block.single:
-        return emitter.block(
-            block,
-            lambda: [w.assign(result, emitter.operand(value))],
-            lambda: w.other(w.load(result), w.load("U")),
-        )
-
-    def first_or_again() -> list[ast.stmt]:
+    def _body(self, body: Body, result: str) -> list[ast.stmt]:
+        emitter, w, block = self.emitter, self.emitter.write, body.block
+        w.line = body.span.line
+        (value,) = block.result
+        if block.single:
+            give = [w.assign(result, emitter.operand(value))]
+            return emitter.block(block, lambda: give, lambda: w.other(w.load(result), w.load("U")))
         first = w.assign(result, emitter.operand(value))
-        again = _disagree(unit, emitter, emitter.operand(value), result)
-        return [w.when(emitter.is_undefined(result), [first], [again])]
+        again = self._disagree(emitter.operand(value), result)
+        either = w.when(emitter.is_undefined(result), [first], [again])
+        return emitter.block(block, lambda: [either], None)
 
-    return emitter.block(block, first_or_again, None)
+    def _disagree(self, value: ast.expr, result: str) -> ast.stmt:
+        w = self.emitter.write
+        message = (
+            "functions must not produce multiple outputs for same inputs"
+            if self.unit.kind == "function"
+            else "complete rules must not produce multiple outputs"
+        )
+        error = w.call("h_conflict", w.constant(message), self.emitter.span(self.unit))
+        return w.when(w.negate(w.call("h_equal", w.load(result), value)), [w.fail(error)])
 
+    # --- documents of many members
+    # -----------------------------------------------------------------------------
 
-def _disagree(unit: Unit, emitter: Emitter, value: ast.expr, result: str = "r") -> ast.stmt:
-    w = emitter.write
-    message = (
-        "functions must not produce multiple outputs for same inputs"
-        if unit.kind == "function"
-        else "complete rules must not produce multiple outputs"
-    )
-    error = w.call("h_conflict", w.constant(message), emitter.span(unit))
-    return w.when(w.negate(w.call("h_equal", w.load(result), value)), [w.fail(error)])
+    def _members(self) -> list[ast.stmt]:
+        """Adds what all definitions give to `r`."""
+        w, unit = self.emitter.write, self.unit
+        out: list[ast.stmt] = []
+        for table in unit.tables:
+            args = [w.load("c"), w.load("r")]
+            out += self.emitter.chosen(table, self.functions, args, lambda called: [w.do(called)])
+        tabled = frozenset[int]().union(*(table.positions for table in unit.tables))
+        for at, chain in enumerate(unit.chains):
+            w.line = chain.span.line
+            if at in self.functions and at not in tabled:
+                out.append(w.do(w.call(f"r{unit.id}_{at}", w.load("c"), w.load("r"))))
+            elif at not in tabled:
+                out += self.all_answers(chain)
+        return out
 
-
-def _members(unit: Unit, emitter: Emitter) -> list[ast.stmt]:
-    """Leaves the set of all members in `r`."""
-    w = emitter.write
-
-    def add(body: Body) -> ast.stmt:
-        return w.do(w.method(w.load("r"), "add", emitter.key(body.block.result[0])))
-
-    return [w.assign("r", w.call("set")), *_all_answers(unit, add, emitter)]
-
-
-def _object(unit: Unit, emitter: Emitter) -> list[ast.stmt]:
-    """Leaves the object of all places that the definitions fill in `r`."""
-    w = emitter.write
-    bodies = [body for chain in unit.chains for body in chain.bodies]
-    flat = all(len(body.block.result) == 2 and not body.into_set for body in bodies)
-
-    def put(body: Body) -> ast.stmt:
-        *path, value = map(emitter.operand, body.block.result)
-        span = w.load(emitter.names.constant(body.span))
-        if flat:
-            return w.do(w.call("h_put", w.load("r"), path[0], value, span))
-        function = "h_put_member_at" if body.into_set else "h_put_at"
-        return w.do(w.call(function, w.load("r"), w.tuple_of(path), value, span))
-
-    out = [w.assign("r", w.dict_of([])), *_all_answers(unit, put, emitter)]
-    if not flat:
-        out.append(w.assign("r", w.call("h_settle_object", w.load("r"))))
-    return out
-
-
-def _all_answers(unit: Unit, add: Callable[[Body], ast.stmt], emitter: Emitter) -> list[ast.stmt]:
-    w = emitter.write
-    out: list[ast.stmt] = []
-    for chain in unit.chains:
+    def all_answers(self, chain: Chain) -> list[ast.stmt]:
+        """Adds what the answers of a definition give to `r`."""
+        emitter, w = self.emitter, self.emitter.write
+        out: list[ast.stmt] = []
         found: str | None = None
         for at, body in enumerate(chain.bodies):
             w.line = body.span.line
@@ -164,19 +217,30 @@ def _all_answers(unit: Unit, add: Callable[[Body], ast.stmt], emitter: Emitter) 
             if found is None and (len(chain.bodies) > 1 or (body.block.single and loops)):
                 found = emitter.temporary()
                 out.append(w.assign(found, w.constant(False)))
-            statements = _answers(body, add, found, emitter)
+            statements = self._answers(body, found)
             out += statements if at == 0 else [w.when(w.negate(w.load(found or "")), statements)]
-    return out
+        return out
+
+    def _answers(self, body: Body, found: str | None) -> list[ast.stmt]:
+        w, block = self.emitter.write, body.block
+        if found is None:
+            return self.emitter.block(block, lambda: [self._add(body)], None)
+        done = (lambda: w.load(found)) if block.single else None
+        return self.emitter.block(block, lambda: [self._add(body), w.assign(found, w.constant(True))], done)
+
+    def _add(self, body: Body) -> ast.stmt:
+        emitter, w = self.emitter, self.emitter.write
+        if self.unit.kind == "set":
+            return w.do(w.method(w.load("r"), "add", emitter.key(body.block.result[0])))
+        *path, value = map(emitter.operand, body.block.result)
+        span = w.load(emitter.names.constant(body.span))
+        if self.flat:
+            return w.do(w.call("h_put", w.load("r"), path[0], value, span))
+        helper = "h_put_member_at" if body.into_set else "h_put_at"
+        return w.do(w.call(helper, w.load("r"), w.tuple_of(path), value, span))
 
 
-def _answers(
-    body: Body, add: Callable[[Body], ast.stmt], found: str | None, emitter: Emitter
-) -> list[ast.stmt]:
-    w = emitter.write
-    if found is None:
-        return emitter.block(body.block, lambda: [add(body)], None)
-    return emitter.block(
-        body.block,
-        lambda: [add(body), w.assign(found, w.constant(True))],
-        (lambda: w.load(found)) if body.block.single else None,
-    )
+def _same_constant(chains: tuple[Chain, ...]) -> bool:
+    values = [body.block.result[0] for chain in chains for body in chain.bodies]
+    known = [value.value for value in values if isinstance(value, Const)]
+    return len(known) == len(values) and all(equal(known[0], value) for value in known)

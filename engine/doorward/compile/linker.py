@@ -7,7 +7,7 @@ import linecache
 from typing import Any, Final
 
 from doorward.compile.tree import Node
-from doorward.run import access, documents, mocks
+from doorward.run import access, documents, lookup, mocks
 from doorward.run.builtins import BUILTINS
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
@@ -27,6 +27,8 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_branch_pairs": documents.branch_pairs,
     "h_builtin_failed": access.builtin_failed,
     "h_builtin_mock": mocks.builtin_mock,
+    "h_by_member": lookup.by_member,
+    "h_by_value": lookup.by_value,
     "h_compare": compare,
     "h_conflict": access.conflict,
     "h_equal": equal,

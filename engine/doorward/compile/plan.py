@@ -15,7 +15,8 @@ there are no exceptions in this.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from doorward.run.values import Value
@@ -37,6 +38,7 @@ __all__ = [
     "ForAll",
     "FunctionCall",
     "Get",
+    "Guard",
     "Input",
     "Local",
     "MakeArray",
@@ -47,6 +49,7 @@ __all__ = [
     "Operand",
     "Operator",
     "Overlay",
+    "Place",
     "ReplaceData",
     "ReplaceInput",
     "RuleCall",
@@ -54,6 +57,7 @@ __all__ = [
     "Settle",
     "Shape",
     "Step",
+    "Table",
     "Test",
     "Truthy",
     "Unit",
@@ -430,6 +434,37 @@ class Chain:
     span: Span
 
 
+Place: TypeAlias = tuple[str | int, ...]
+"""`("input", "user", "name")`; a function's argument starts with the number of its local instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A test without which a body has no answer: the value at a place is (`equal`), or has as a member
+    (`has`), one of
+    `values` (key forms).
+    """
+
+    place: Place
+    how: Literal["equal", "has"]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Positions of bodies by the value that they need at `place`, or among its members (`has`); by key
+    form."""
+
+    place: Place
+    how: Literal["equal", "has"]
+    buckets: Mapping[Any, tuple[int, ...]]
+
+    @property
+    def positions(self) -> frozenset[int]:
+        """All bodies in the table."""
+        return frozenset(at for bucket in self.buckets.values() for at in bucket)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One document or function: what all its definitions give together."""
@@ -441,6 +476,6 @@ class Unit:
     params: tuple[Local, ...]
     chains: tuple[Chain, ...]
     default: Chain | None
+    tables: tuple[Table, ...]
+    """An index over the chains; those in no table are tried every time."""
     span: Span
-    locals: int = field(default=0)
-    """How many locals its bodies use."""

@@ -24,8 +24,11 @@ class Planner:
     A query has a planner of its own on top of (`base`) the program's, which it leaves as it is.
     """
 
-    def __init__(self, tree: Node, mocked: frozenset[str], base: Planner | None = None) -> None:
+    def __init__(
+        self, tree: Node, mocked: frozenset[str], *, indexed: bool, base: Planner | None = None
+    ) -> None:
         self.tree = tree
+        self.indexed = indexed
         self.units: list[Unit] = []
         self._base = base
         self._first = 0 if base is None else base.count

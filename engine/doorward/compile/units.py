@@ -7,7 +7,9 @@ from typing import Any
 
 from doorward.compile.answers import Answers, Globals, Known
 from doorward.compile.free import count_variables
-from doorward.compile.plan import Block, Body, Chain, Const, Local, Operand, Unit, UnitKind
+from doorward.compile.index import find_guards, make_tables
+from doorward.compile.order import cheapest_first
+from doorward.compile.plan import Block, Body, Chain, Const, Local, Operand, Table, Unit, UnitKind
 from doorward.compile.scope import Scope
 from doorward.compile.tree import Document, Placed
 from doorward_dsl.syntax import Rule, Scalar, Term
@@ -23,13 +25,11 @@ def plan_unit(
     params = tuple(Local(at) for at in range(document.arity))
     chains: list[Chain] = []
     default: Chain | None = None
-    highest = document.arity
     for placed in rules:
         bodies = []
         rule: Rule | None = placed.rule
         while rule is not None:
-            body, used = _plan_body(rule, kind, placed.suffix, params, placed.rule, program)
-            highest = max(highest, used)
+            body = _plan_body(rule, kind, placed.suffix, params, placed.rule, program)
             bodies.append(body)
             rule = rule.else_
         chain = Chain(tuple(bodies), placed.rule.span)
@@ -37,7 +37,13 @@ def plan_unit(
             default = chain
         else:
             chains.append(chain)
-    return Unit(number, kind, path, params, tuple(chains), default, document.rules[0].rule.span, highest)
+    tables: tuple[Table, ...] = ()
+    if program.indexed:
+        # An `else` speaks when its guard does not hold: only a definition without one can be skipped by its
+        # guard.
+        guards = [find_guards(c.bodies[0].block, params) if len(c.bodies) == 1 else [] for c in chains]
+        tables = make_tables(guards)
+    return Unit(number, kind, path, params, tuple(chains), default, tables, document.rules[0].rule.span)
 
 
 def _plan_body(
@@ -47,7 +53,7 @@ def _plan_body(
     params: tuple[Local, ...],
     first: Rule,
     program: Globals,
-) -> tuple[Body, int]:
+) -> Body:
     head = rule.head
     value = head.value if head.value is not None else Scalar(True, head.span)
     args = head.args if head.args is not None else first.head.args or ()
@@ -58,7 +64,7 @@ def _plan_body(
         scope.local()
     for pattern, param in zip(args, params, strict=True):
         answers.unify(pattern, Known(param), head.span)
-    answers.body(rule.body)
+    answers.body(cheapest_first(rule.body))
     result: tuple[Operand, ...]
     if kind == "object":
         leaf = answers.value(head.key) if head.key is not None else answers.value(value)
@@ -68,4 +74,4 @@ def _plan_body(
     else:
         result = (answers.value(value),)
     single = all(isinstance(operand, Const) or scope.depth_of(operand) == 0 for operand in result)
-    return Body(Block(tuple(scope.steps), result, single), head.key is not None, rule.span), scope.locals
+    return Body(Block(tuple(scope.steps), result, single), head.key is not None, rule.span)

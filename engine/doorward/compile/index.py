@@ -1,0 +1,82 @@
+"""Which bodies a request can skip: tests of equality and membership turned into look-ups.
+
+A *guard* of a body is a test without which the body has no answer, found among its first steps, those that
+only look at
+the input or at an argument. Bodies with a guard on the same place share a table; finding the few that can
+hold costs one
+look-up, however many there are. What stands in no table is tried every time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from doorward.compile import plan
+from doorward.compile.plan import Block, Const, Guard, Local, Place, Step, Table
+from doorward.run.values import Value, key, unkey
+
+__all__ = ["find_guards", "make_tables"]
+
+_WORTH_A_TABLE: Final = 6
+"""From how many bodies on a look-up is cheaper than trying each."""
+
+
+def find_guards(block: Block, params: Sequence[Local] = ()) -> list[Guard]:
+    """The guards of a body, up to its first step that does more than look."""
+    places: dict[int, Place] = {param.id: (param.id,) for param in params}
+    found: list[Guard] = []
+    for step in block.steps:
+        match step:
+            case plan.Input(Local(to)):
+                places[to] = ("input",)
+            case plan.Get(Local(to), Local(source), Const(index)) if source in places and type(index) is str:
+                places[to] = (*places[source], index)
+            case plan.Test("equal", Local(at), Const(value)) | plan.Test("equal", Const(value), Local(at)):
+                if at in places and _is_plain(value):
+                    found.append(Guard(places[at], "equal", (key(value),)))
+            case plan.Test("in", Local(at), Const(values)):
+                members = [unkey(form) for form in values] if isinstance(values, (list, frozenset)) else []
+                if at in places and members and all(map(_is_plain, members)):
+                    found.append(Guard(places[at], "equal", tuple(dict.fromkeys(map(key, members)))))
+            case plan.Test("in", Const(value), Local(at)):
+                if at in places and _is_plain(value):
+                    found.append(Guard(places[at], "has", (key(value),)))
+            case _ if not _only_looks(step):
+                break
+    return found
+
+
+def make_tables(guards: Sequence[Sequence[Guard]]) -> tuple[Table, ...]:
+    """Tables over the bodies whose guards are given, each body in one table or in none.
+
+    Of several guards of a body the one that fewest others share is taken.
+    """
+    crowd = Counter((g.place, g.how, value) for some in guards for g in some for value in g.values)
+    chosen = {
+        at: min(some, key=lambda g: (max(crowd[g.place, g.how, v] for v in g.values), repr(g.place), g.how))
+        for at, some in enumerate(guards)
+        if some
+    }
+    users = Counter((guard.place, guard.how) for guard in chosen.values())
+    buckets: dict[tuple[Place, str], dict[Any, list[int]]] = {}
+    for at, guard in chosen.items():
+        if users[guard.place, guard.how] >= _WORTH_A_TABLE:
+            table = buckets.setdefault((guard.place, guard.how), {})
+            for value in guard.values:
+                table.setdefault(value, []).append(at)
+    return tuple(
+        Table(place, "equal" if how == "equal" else "has", {v: tuple(ats) for v, ats in table.items()})
+        for (place, how), table in sorted(buckets.items(), key=lambda item: repr(item[0]))
+    )
+
+
+def _is_plain(value: Value) -> bool:
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def _only_looks(step: Step) -> bool:
+    if isinstance(step, plan.Absent):
+        return all(map(_only_looks, step.block.steps))
+    return isinstance(step, (plan.Input, plan.Get, plan.Test, plan.Truthy, plan.Shape, plan.Never))
