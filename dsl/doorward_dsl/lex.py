@@ -19,6 +19,9 @@ __all__ = ["KEYWORDS", "MAX_SOURCE_LENGTH", "Lexed", "Token", "lex"]
 MAX_SOURCE_LENGTH = 16 * 1024 * 1024
 """Characters in one source; longer text is refused before it is read."""
 
+_MAX_DIAGNOSTICS = 100
+"""What is no text at all has as many mistakes as characters."""
+
 _RESERVED = "as contains default else every false if import in not null package some true with"
 KEYWORDS = {word: word.upper() for word in _RESERVED.split()}
 """Reserved words of Rego v1, and their kinds of token."""
@@ -56,6 +59,7 @@ _WORDS = re.compile(
     r"""(?P<SPACE>[\ \t\r\n]*+)(?:
     (?P<IDENT>[A-Za-z_][A-Za-z_\d]*+)
   | (?P<ATTR>\.[A-Za-z_][A-Za-z_\d]*+)
+  | (?P<DOT_STAR>\.\*)
   | (?P<OPERATOR>:=|==|!=|<=|>=|[][(){},:=+\-*/%&|<>;])
   | (?P<STRING>"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|`[^`]*+`)
   | (?P<NUMBER>(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+(?![A-Za-z_.\d]))
@@ -89,6 +93,9 @@ _OPERATORS = {
     "-": "MINUS",
 }
 """Kinds of the marks; all others are infix operators."""
+
+_WHOLE = frozenset(("ATTR", "STRING", "NUMBER"))
+_WHOLE_IN_WARD = frozenset(("DURATION", "JSON_PATH", "DOT_STAR"))
 
 _UNREADABLE = {
     "\0": ("illegal null character", None),
@@ -164,10 +171,12 @@ class _Lexer:
                 )
             elif kind == "END":
                 return -1
-            elif kind in ("ATTR", "STRING", "NUMBER") or (kind in ("DURATION", "JSON_PATH") and self.ward):
+            elif kind in _WHOLE or (self.ward and kind in _WHOLE_IN_WARD):
                 tokens.append(Token(kind, word, start, end, tight, line_start))
             else:
                 self.unreadable(word, start, end)
+                if len(self.diagnostics) >= _MAX_DIAGNOSTICS:
+                    return -1
                 tokens.append(Token("ILLEGAL", word, start, end, tight, line_start))
                 if word in '"`':
                     tokens.pop()

@@ -89,11 +89,21 @@ class Ahead:
             return True
         if (follower.text == "unless" or follower.text in SOFT_WORDS[word]) and not self.starts_rule(at + 1):
             return True
-        if word == "mask" and (kind == "JSON_PATH" or (kind == "IDENT" and not follower.line_start)):
+        if word == "mask" and (
+            kind in ("JSON_PATH", "WITH") or (kind == "IDENT" and not follower.line_start)
+        ):
             return True
         if kind in ("$END", "IF", "LBRACE") or follower.line_start:
             return self.features.governs
         return self.features.governs and word in ("allow", "block")
+
+    def surely_verb(self, at: int) -> bool:
+        """Whether a statement begins at an index even where an expression is awaited: no expression begins so."""
+        token = self.tokens[at]
+        if not token.line_start or not self.column_one(token):
+            return False
+        follower = self.peek(at + 1)
+        return self.verb(at) is not None and follower.kind not in ("IF", "LBRACE") and not follower.line_start
 
     def starts_rule(self, at: int) -> bool:
         """Whether the name at an index is followed by what only a rule head is."""

@@ -33,11 +33,19 @@ _STARTERS = frozenset(
 _KEYWORDS = frozenset(KEYWORDS.values())
 _TRACKED = frozenset(
     "INFIX LPAR LSQB LBRACE CALL INDEX RPAR RSQB RBRACE COMMA SEP COLON EVERY IF UNLESS ASSIGN UNIFY CONTAINS ELSE"  # noqa: SIM905
-    " WITH".split()
+    " WITH EXPECT TEMPLATE_START TEMPLATE_MIDDLE TEMPLATE_END".split()
 )
 """Kinds that change what is open or what may follow."""
 
-_OPENED = {"LPAR": "paren", "CALL": "call", "INDEX": "index", "LSQB": "array", "LBRACE": "brace"}
+_OPENED = {
+    "LPAR": "paren",
+    "CALL": "call",
+    "INDEX": "index",
+    "LSQB": "array",
+    "LBRACE": "brace",
+    "TEMPLATE_START": "template",
+}
+_CLOSED_BY = {**OPENERS, "TEMPLATE_START": "TEMPLATE_END"}
 _BRACKETS = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
 _BODIES = frozenset(("body", "comprehension", "test"))
 _NOT_AT_START = frozenset("INFIX NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
@@ -122,6 +130,8 @@ class _Layout:
         self.in_head = True
         """The condition of a decision statement, or its masker, has not begun."""
         self.elses = 0
+        self.expecting = False
+        """The item of a test block began with `expect`: all that follows on the line are words."""
 
     def run(self) -> int:
         """Lay the statement out; the index of the token after it."""
@@ -171,7 +181,7 @@ class _Layout:
             not ended or (top and not self.head_open) or (token.line_start and not top)
         ):
             return "IDENT"
-        if self.frame.kind == "test" and kind != "NULL" and self.in_expectation():
+        if self.frame.kind == "test" and kind != "NULL" and self.expecting:
             return "IDENT"
         return "INFIX" if kind == "IN" else kind
 
@@ -187,15 +197,6 @@ class _Layout:
         if token.text == "unless":
             return "UNLESS"
         return SOFT_WORDS[verb].get(token.text, "IDENT") if self.in_head else "IDENT"
-
-    def in_expectation(self) -> bool:
-        """Whether the last item of a test block began with `expect`."""
-        for token in reversed(self.out):
-            if token.kind in ("SEP", "LBODY"):
-                return False
-            if token.kind == "EXPECT":
-                return True
-        return False
 
     def wildcard(self, token: Token, kind: str) -> tuple[Token, str]:
         """The token and its kind, or the whole target with a `*` that begins with it."""
@@ -217,7 +218,7 @@ class _Layout:
         verb, previous = self.verb, self.previous
         bare = token.line_start and previous == self.verb_kind
         if previous not in ENDERS and not bare:
-            return False
+            return kind == "IDENT" and self.ahead.surely_verb(at)
         after_reason = previous in TEXTS or previous == "TEMPLATE_END"
         return self.ahead.next_statement(at, kind, verb, self.in_head, after_reason)
 
@@ -239,6 +240,7 @@ class _Layout:
             return kind
         separates = token.line_start and frame.kind in _BODIES and kind in _STARTERS
         if separates and not (kind == "LBRACE" and frame.every):
+            self.expecting = False
             self.out.append(Token("SEP", token.text, token.start, token.end, False, True))
             self.previous = "SEP"
             frame.part()
@@ -259,11 +261,12 @@ class _Layout:
             frame.operators += 1
         elif kind in _OPENED:
             return self.open(at, token, kind)
-        elif kind in ("RPAR", "RSQB", "RBRACE"):
+        elif kind in ("RPAR", "RSQB", "RBRACE", "TEMPLATE_END"):
             self.close(token, kind)
         elif kind in ("COMMA", "SEP"):
             frame.part()
             frame.commas += 1
+            self.expecting = self.expecting and kind == "COMMA"
             if frame.bar is not None and kind == "COMMA":
                 self.statement.bars[token.start] = frame.bar
         elif kind == "COLON":
@@ -271,6 +274,12 @@ class _Layout:
             frame.infixes = 0
         elif kind == "EVERY":
             frame.every += 1
+        elif kind == "EXPECT":
+            self.expecting = True
+        elif kind == "TEMPLATE_MIDDLE":
+            if frame.kind != "template":
+                self.statement.trouble = _still_open(token, frame)
+            frame.part()
         elif frame.kind == "top":
             frame.part()
             if kind != "WITH":
@@ -313,8 +322,8 @@ class _Layout:
         if opener is None:
             self.statement.trouble = f"unexpected `{token.text}`: nothing is open here", token
             return
-        if OPENERS[_BRACKETS.get(opener.kind, opener.kind)] != kind:
-            self.statement.trouble = f"unexpected `{token.text}`: `{opener.text}` is still open", token
+        if _CLOSED_BY[_BRACKETS.get(opener.kind, opener.kind)] != kind:
+            self.statement.trouble = _still_open(token, self.frame)
             return
         self.frame.part()
         depth = self.frame.deepest + 1
@@ -331,6 +340,11 @@ class _Layout:
         self.frame.part()
         if self.frame.deepest > MAX_NESTING:
             self.statement.trouble = f"more than {MAX_NESTING} levels of nesting", self.out[0]
+
+
+def _still_open(token: Token, frame: _Frame) -> tuple[str, Token]:
+    what = f"`{frame.opener.text}` is still open" if frame.opener is not None else "nothing is open here"
+    return f"unexpected `{token.text}`: {what}", token
 
 
 def _before(kind: str) -> str:

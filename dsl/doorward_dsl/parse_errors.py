@@ -147,7 +147,7 @@ def _special(
             f"unexpected {_shown(token)}: expected a rule",
             "an expression stands only in the body of a rule, after `if`",
         )
-    if token.kind in _KEYWORD_KINDS and expected >= _EXPRESSION:
+    if token.kind in _KEYWORD_KINDS and "JSON_PATH" not in expected and expected >= _EXPRESSION:
         return f"unexpected {_shown(token)}: it is a keyword and cannot be a name here", None
     return None, None
 
@@ -160,6 +160,12 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
         return "`given`, `when` or `expect`"
     if expected >= _EXPRESSION:
         return "an expression"
+    if (
+        at > 1
+        and statement.tokens[at - 2].kind in ("SOME", "EVERY")
+        and statement.tokens[at - 1].kind == "IDENT"
+    ):
+        return "`in`"
     if expected & _EXPRESSION == {"IDENT"}:
         return "a name"
     if expected & _EXPRESSION == {"STRING"}:
@@ -174,7 +180,7 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
         names.append("`with`")
     if "AS" in expected and ("WITH" not in expected and not statement.verb):
         names.append("`as`")
-    if "`if`" in names and "`{`" in names:
+    if len(names) > 1 and "`{`" in names:
         names.remove("`{`")
     if not names and "$END" in expected:
         return "the end of the statement"

@@ -14,5 +14,6 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
         return None
     candidates = [candidate for candidate in known if candidate != word]
     by_lower = {candidate.lower(): candidate for candidate in candidates}
-    found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.65)
+    cutoff = 0.65 if len(word) > 2 else 0.5
+    found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=cutoff)
     return f"did you mean `{by_lower[found[0]]}`?" if found else None
