@@ -210,7 +210,7 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
         tables_written=sorted(findings.written),
         columns=_names(findings.columns),
         columns_returned=_names(returned),
-        columns_filtered=_names(findings.filtered),
+        columns_filtered=_names(findings.filtered | findings.compared),
         columns_written=sorted(findings.assigned),
         columns_stored=_names(findings.stored),
         functions=sorted(findings.functions),
@@ -228,7 +228,8 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
         opaque_reason=batch.reasons[0] if opaque else "",
     )
     outputs = tuple(tuple(_spelt_out(item, catalogue) for item in some) for some in batch.outputs)
-    return Analysis(dict(facts), outputs, _without_marker(frozenset(findings.stored), catalogue))
+    stored = _without_marker(frozenset(findings.stored), catalogue)
+    return Analysis(dict(facts), outputs, stored, frozenset(findings.filtered) - {ANYTHING})
 
 
 def _spelt_out(output: OutputColumn, catalogue: Catalogue) -> OutputColumn:

@@ -84,13 +84,19 @@ class Context:
         """Notes columns that decide which rows come."""
         self.findings.filtered |= sources
 
+    def compare(self, sources: frozenset[Column]) -> None:
+        """Notes columns that a value depends on by way of a comparison."""
+        self.findings.compared |= sources
+
     @contextmanager
     def filters_apart(self) -> Iterator[set[Column]]:
-        """Gathers what is filtered by inside, on its own, and adds it to the rest afterwards."""
+        """Gathers what a sub-query inside an expression is filtered by: its value depends on that, the rows outside do
+        not.
+        """
         outside, inside = self.findings.filtered, set[Column]()
         self.findings.filtered = inside
         try:
             yield inside
         finally:
             self.findings.filtered = outside
-            outside |= inside
+            self.findings.compared |= inside

@@ -216,7 +216,7 @@ class Expressions:
             current = current.lexpr
         flow = derive(flows)
         if any(map(_compares, _spine(node))):
-            self._context.filter(flow.sources)
+            self._context.compare(flow.sources)
         return flow
 
     def _operator(self, node: Node, flows: list[Flow]) -> None:
@@ -245,17 +245,19 @@ class Expressions:
 
     def _test(self, node: Node, scope: Scope) -> Flow:
         flow = derive([self.walk(node.arg, scope)], "boolean")
-        self._context.filter(flow.sources)
+        self._context.compare(flow.sources)
         return flow
 
     def _case(self, node: Node, scope: Scope) -> Flow:
-        conditions = [self.condition(node.arg, scope)]
+        conditions = [self.walk(node.arg, scope)]
         results = [self.walk(node.defresult, scope)]
         for when in node.args:
             self._context.step(when)
-            conditions.append(self.condition(when.expr, scope))
+            conditions.append(self.walk(when.expr, scope))
             results.append(self.walk(when.result, scope))
-        return merge(results).depending_on(derive(conditions).sources)
+        decisive = derive(conditions).sources
+        self._context.compare(decisive)
+        return merge(results).depending_on(decisive)
 
     def _sublink(self, node: Node, scope: Scope) -> Flow:
         tested = self.walk(node.testexpr, scope)
@@ -268,7 +270,7 @@ class Expressions:
         if kind == "ARRAY_SUBLINK":
             self._context.findings.gathers |= _carries(flows)
         else:
-            self._context.filter(derive([tested, *flows]).sources)
+            self._context.compare(derive([tested, *flows]).sources)
         return derive([tested, *flows]).depending_on(frozenset(filtered))
 
     def _multiple(self, node: Node, scope: Scope) -> Flow:
@@ -288,7 +290,7 @@ class Expressions:
     def _json_aggregate(self, node: Node, scope: Scope) -> Flow:
         constructor = node.constructor
         self._context.step(constructor)
-        self.condition(constructor.agg_filter, scope)
+        self._context.compare(self.walk(constructor.agg_filter, scope).sources)
         flow = derive(
             [
                 self.walk(node.arg, scope),
@@ -314,7 +316,7 @@ class Expressions:
         for name in (node.refname, node.name):
             if name is not None and name in scope.windows:
                 flow = derive([flow, scope.windows[name]])
-        self._context.filter(flow.sources)
+        self._context.compare(flow.sources)
         return flow
 
     def called(self, node: Node, scope: Scope) -> tuple[Flow, Called | None]:
@@ -331,12 +333,14 @@ class Expressions:
         called = call(self._context, path, count, flows, self._queries.body, first=first)
         if called is None:
             return self._disguised(path, arguments, scope), None
-        self._context.filter(derive(ordered).sources)
-        filtered = self.condition(node.agg_filter, scope)
+        filtered = self.walk(node.agg_filter, scope)
+        self._context.compare(derive([*ordered, filtered]).sources)
         window = self.walk(node.over, scope)
         flow = derive([*flows, *ordered, filtered, window, called.extra], _known(called.type))
-        if called.returns_set or node.agg_distinct:
+        if called.returns_set:
             self._context.filter(derive(flows).sources)
+        elif node.agg_distinct:
+            self._context.compare(derive(flows).sources)
         if called.aggregate and path[-1] not in SCALAR_AGGREGATES:
             self._context.findings.gathers |= _carries(flows)
         return flow, called

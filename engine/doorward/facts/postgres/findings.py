@@ -66,8 +66,9 @@ def merge(flows: Iterable[Flow]) -> Flow:
 class Findings:
     """Everything about a statement but its outputs. Sets only grow, so that walking a part twice changes nothing.
 
-    `changes_meaning`: names may mean something else for later statements. `gathers`: many rows may end up in one value
-    (`string_agg`, `ARRAY(SELECT …)`), so that a LIMIT bounds nothing.
+    `filtered` are the columns that decide which rows come; `compared` those on which but a value depends, by way of a
+    comparison. `changes_meaning`: names may mean something else for later statements. `gathers`: many rows may end up
+    in one value (`string_agg`, `ARRAY(SELECT …)`), so that a LIMIT bounds nothing.
     """
 
     kinds: dict[str, None] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Findings:
     written: set[str] = field(default_factory=set)
     columns: set[Column] = field(default_factory=set)
     filtered: set[Column] = field(default_factory=set)
+    compared: set[Column] = field(default_factory=set)
     assigned: set[str] = field(default_factory=set)
     stored: set[Column] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)

@@ -80,18 +80,19 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """All that is known of one message of SQL text. Shared by every caller that asks for the same text: never
-    changed.
+    """All that is known of one message of SQL text. Shared by every caller that asks for the same text: never changed.
 
-    `facts` is `SqlFacts` as plain JSON values. `outputs` has one entry for each statement of the text, empty
-    where a statement returns no rows. `stored` are the columns whose values may leave other than through
-    `outputs`: written to another column, handed to a function with side effects, kept under another name; a
-    mask on one of them cannot be carried out.
+    `facts` is `SqlFacts` as plain JSON values. `outputs` has one entry for each statement of the text, empty where a
+    statement returns no rows. `stored` are the columns whose values may leave other than through `outputs`: written to
+    another column, handed to a function with side effects, kept under another name; a mask on one of them cannot be
+    carried out. `selecting` are the columns that decide which rows come, in which order or group: what an answer tells
+    about them it tells by the rows that are there, not by any output.
     """
 
     facts: dict[str, Any]
     outputs: tuple[tuple[OutputColumn, ...], ...] = ()
     stored: frozenset[Column] = frozenset()
+    selecting: frozenset[Column] = frozenset()
 
 
 class SqlFacts(BaseModel):

@@ -153,6 +153,7 @@ class Statement:
         before.read |= inner.read | inner.written
         before.columns |= inner.columns
         before.filtered |= inner.filtered
+        before.compared |= inner.compared
         before.functions |= inner.functions
         return Walked(plan)
 
