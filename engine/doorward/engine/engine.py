@@ -117,11 +117,10 @@ class Engine:
         `now_ns` fixes the clock (nanoseconds since 1970). Raises InvalidRequest; everything else that
         may go wrong is a block.
         """
+        document: Any = request
         if isinstance(request, AccessRequest):
-            document: Any = request.model_dump()
-        elif type(request) is dict:
-            document = request
-        else:
+            document = request.model_dump()
+        elif type(request) is not dict and isinstance(request, Mapping):
             document = dict(request)
         return self._decider.decide(document, catalogue, now_ns)
 
