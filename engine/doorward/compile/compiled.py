@@ -12,9 +12,10 @@ from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
 from doorward.compile.functions import emit_query, load_unit
 from doorward.compile.linker import Linker
-from doorward.compile.plan import Block, Body, Unit
+from doorward.compile.plan import Block, Body
 from doorward.compile.planner import Planner, mocked_functions, replaced
 from doorward.compile.scope import Scope
+from doorward.compile.show import format_plan
 from doorward.compile.tree import build_tree
 from doorward.run.context import CallContext
 from doorward.run.errors import BudgetExceeded
@@ -59,7 +60,7 @@ class Compiled:
         governing: list[Governing] = [*program.statements, *program.governed_rules]
         described = [(one, *describe(one)) for one in governing]
         self._infos = tuple(info for _, info, _ in described)
-        kinds = [
+        self._kinds = [
             plan_kind(kind, [one for one in described if _governs(one[1], kind)], self._planner)
             for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
         ]
@@ -71,12 +72,11 @@ class Compiled:
         for path, number in units.items():
             self._linker.join(path, number)
         self._linker.namespace.update(DECIDING_HELPERS)
-        self._deciders = {plan.kind: link_kind(plan, self._linker, at) for at, plan in enumerate(kinds)}
+        self._deciders = {plan.kind: link_kind(plan, self._linker, at) for at, plan in enumerate(self._kinds)}
 
-    @property
-    def units(self) -> tuple[Unit, ...]:
-        """The plan of every document and function."""
-        return tuple(self._planner.units)
+    def format_plan(self) -> str:
+        """The plan as text, for people."""
+        return format_plan(self._planner.units, self._kinds)
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
         """The statements and governed rules that speak for a kind of request."""

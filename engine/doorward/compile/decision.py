@@ -19,6 +19,7 @@ from doorward.compile.plan import Block, Local, Operand, Table
 from doorward.compile.scope import Scope
 from doorward_dsl.program import GovernedRule, GovernedStatement
 from doorward_dsl.source import Source
+from doorward_dsl.syntax import Var
 
 __all__ = ["Governing", "Group", "KindPlan", "StatementPlan", "describe", "plan_kind"]
 
@@ -119,6 +120,10 @@ def _plan(
     read = frozenset(scope.reads)
     result: list[Operand] = []
     for term in terms:
+        if isinstance(term, Var) and term.name in scope.env:
+            scope.add(plan.MakeSet(made := scope.local(), (scope.env[term.name],), term.span))
+            result.append(made)
+            continue
         with scope.nested(ordered=False) as steps:
             values = (answers.value(term),)
         block = scope.block(steps, values)

@@ -25,16 +25,20 @@ class Budget:
     """What is left of the limits of one evaluation.
 
     The hot path only lowers `left` and calls `more` when it is below zero: the clock is read once in a few
-    thousand steps.
+    thousand steps, and not at all in an evaluation that takes no more than those.
     """
 
     __slots__ = ("_deadline_ns", "_limits", "_reserve", "left")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.left = min(_SLICE, limits.steps)
-        self._reserve = limits.steps - self.left
         self._deadline_ns = 0
+        if limits.steps > _SLICE:
+            self.left = _SLICE
+            self._reserve = limits.steps - _SLICE
+        else:
+            self.left = limits.steps
+            self._reserve = 0
 
     def charge(self, steps: int) -> None:
         """Take `steps`; raises BudgetExceeded when there are none left or the time is up."""
