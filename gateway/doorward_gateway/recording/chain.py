@@ -42,6 +42,7 @@ __all__ = [
     "FORMAT",
     "GENESIS_PREV",
     "HEAD_NAME",
+    "HEAD_SIZE",
     "MAX_LINE",
     "MalformedRecord",
     "Record",
@@ -56,6 +57,7 @@ __all__ = [
 FORMAT: Final = 1
 GENESIS_PREV: Final = "0" * 64
 HEAD_NAME: Final = "HEAD"
+HEAD_SIZE: Final = 128
 MAX_LINE: Final = 16 << 20
 """The longest line, in bytes."""
 
@@ -151,8 +153,12 @@ def decode(line: bytes) -> Record:
 
 
 def head_bytes(seq: int, own_hash: str) -> bytes:
-    """The content of `HEAD` when this record is the last that was acknowledged."""
-    return b'{"hash":"%b","seq":%d}\n' % (own_hash.encode(), seq)
+    """The content of `HEAD` when this record is the last that was acknowledged; always `HEAD_SIZE` bytes.
+
+    One size, within one sector: so it can be written over in place, by one call, whole or not at all.
+    """
+    content = b'{"hash":"%b","seq":%d}' % (own_hash.encode(), seq)
+    return content.ljust(HEAD_SIZE - 1) + b"\n"
 
 
 def read_head(content: bytes) -> tuple[int, str] | None:

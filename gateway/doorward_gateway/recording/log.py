@@ -17,6 +17,7 @@ from doorward_gateway.recording.chain import (
     FORMAT,
     GENESIS_PREV,
     HEAD_NAME,
+    HEAD_SIZE,
     Record,
     encode,
     encode_body,
@@ -62,11 +63,12 @@ class Log:
         self._segment_bytes = segment_bytes
         self._clock = clock
         self._torn_tail = False
+        self._head: int | None = None
         self._lock = _lock(directory)
         try:
             self._end = self._recover()
         except BaseException:
-            os.close(self._lock)
+            self._close_descriptors()
             raise
 
     def write(self, entries: Sequence[Entry]) -> list[int]:
@@ -86,8 +88,15 @@ class Log:
         """Gives the directory up."""
         with suppress(OSError):
             os.fsync(self._end.descriptor)
+            if self._head is not None:
+                os.fsync(self._head)
         os.close(self._end.descriptor)
-        os.close(self._lock)
+        self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
+        for descriptor in (self._head, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _append(self, entries: Sequence[Entry]) -> list[int]:
         end = self._end
@@ -148,13 +157,11 @@ class Log:
         return _End(path, descriptor, 0, seq, own_hash)
 
     def _replace_head(self, seq: int, own_hash: str) -> None:
-        temporary = self._directory / f"{HEAD_NAME}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(descriptor, head_bytes(seq, own_hash), 0)
-        finally:
-            os.close(descriptor)
-        temporary.replace(self._directory / HEAD_NAME)
+        # Written over in place: replacing the file would cost more than everything else that an append does.
+        if self._head is None:
+            self._head = os.open(self._directory / HEAD_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.ftruncate(self._head, HEAD_SIZE)
+        _write_all(self._head, head_bytes(seq, own_hash), 0)
 
     def _entry(self, kind: str, body: dict[str, Any]) -> Entry:
         return Entry(self._clock(), kind, "", encode_body(body))

@@ -90,10 +90,7 @@ def verify_record(directory: Path) -> Report:
 
     The record may be one that is being written: what comes after `HEAD` was read is not required to be there.
     """
-    try:
-        head_content = (directory / HEAD_NAME).read_bytes()
-    except FileNotFoundError:
-        head_content = None
+    head_content = _read_head_file(directory)
     files = segments(directory)
     check = _Check(directory, files, head_content)
     problem = check.run()
@@ -108,6 +105,19 @@ def verify_record(directory: Path) -> Report:
         head="" if good is None else good.hash,
         problem=problem,
     )
+
+
+def _read_head_file(directory: Path) -> bytes | None:
+    """`HEAD` as it is; looked at again where it was caught while being written."""
+    content: bytes | None = None
+    for _ in range(3):
+        try:
+            content = (directory / HEAD_NAME).read_bytes()
+        except FileNotFoundError:
+            return None
+        if read_head(content) is not None:
+            break
+    return content
 
 
 class _Check:
