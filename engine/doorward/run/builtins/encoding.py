@@ -14,7 +14,7 @@ from .builtin import pure
 from .json_text import json_text
 from .operands import ARRAYS, SETS, items, members, operand_error, string, text, utf8, wrong_type
 
-__all__ = ["BUILTINS", "decode_base64", "decode_base64url"]
+__all__ = ["BUILTINS", "base64_problem", "base64url_problem", "decode_base64", "decode_base64url"]
 
 _PADDED: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -36,14 +36,22 @@ def decode_base64url(encoded: str) -> bytes | None:
     return decode_base64(padded.translate(_TO_STANDARD))
 
 
-def _bad_base64(name: str, encoded: str) -> BuiltinError:
+def base64_problem(encoded: str) -> str:
+    """What is wrong with text that is not standard base64."""
     joined = encoded.replace("\n", "").replace("\r", "")
     good = re.match(r"(?:[A-Za-z0-9+/]{4})*", joined)
     place = good.end() if good else 0
     rest = re.match(r"[A-Za-z0-9+/]*(={0,2})", joined[place:])
     if rest is not None and rest.end() < len(joined) - place:
         place += rest.end()
-    return BuiltinError(f"{name}: illegal base64 data at input byte {place}")
+    return f"illegal base64 data at input byte {place}"
+
+
+def base64url_problem(encoded: str) -> str:
+    """What is wrong with text that is not URL-safe base64."""
+    if len(utf8(encoded)) % 4 == 1 and not encoded.endswith("="):
+        return f"illegal base64url string: {encoded}"
+    return base64_problem(encoded.translate(_TO_STANDARD))
 
 
 def base64_encode(value: Value) -> Value:
@@ -54,7 +62,7 @@ def base64_decode(value: Value) -> Value:
     encoded = string("base64.decode", 1, value)
     data = decode_base64(encoded)
     if data is None:
-        raise _bad_base64("base64.decode", encoded)
+        raise BuiltinError(f"base64.decode: {base64_problem(encoded)}")
     return text(data)
 
 
@@ -73,11 +81,9 @@ def base64url_encode_no_pad(value: Value) -> Value:
 
 def base64url_decode(value: Value) -> Value:
     encoded = string("base64url.decode", 1, value)
-    if len(utf8(encoded)) % 4 == 1 and not encoded.endswith("="):
-        raise BuiltinError(f"base64url.decode: illegal base64url string: {encoded}")
     data = decode_base64url(encoded)
     if data is None:
-        raise _bad_base64("base64url.decode", encoded.translate(_TO_STANDARD))
+        raise BuiltinError(f"base64url.decode: {base64url_problem(encoded)}")
     return text(data)
 
 

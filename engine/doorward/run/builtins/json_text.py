@@ -16,7 +16,7 @@ from .numeric import Number, number_text, parse_number
 from .operands import ARRAYS, NUMBERS, SETS, items, mapping, members, operand_error, string
 from .terms import MAX_NESTING, quoted, term_text
 
-__all__ = ["BUILTINS", "json_text", "json_value", "parse_json", "plain"]
+__all__ = ["BUILTINS", "json_problem", "json_text", "json_value", "parse_json", "plain"]
 
 _encode: Final[Callable[[str], str]] = encode_basestring
 _SPECIAL: Final = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
@@ -142,10 +142,10 @@ def unmarshal(text: Value) -> Value:
     try:
         return parse_json(string("json.unmarshal", 1, text))
     except ValueError as error:
-        raise BuiltinError(f"json.unmarshal: {_problem(error)}") from None
+        raise BuiltinError(f"json.unmarshal: {json_problem(error)}") from None
 
 
-def _problem(error: ValueError) -> str:
+def json_problem(error: ValueError) -> str:
     """What is wrong, in the words of Go's parser where they carry over."""
     if not isinstance(error, json.JSONDecodeError):
         return str(error)
