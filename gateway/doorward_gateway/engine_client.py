@@ -86,7 +86,8 @@ class EngineClient:
         self._waiting: OrderedDict[str, pb.DecideRequest] = OrderedDict()
         self._pending: dict[str, asyncio.Future[pb.DecideResponse]] = {}
         self._wake = asyncio.Event()
-        self._down: str | None = None
+        self._up = False
+        self._down: str | None = None  # why new calls are refused at once; None also before the first attempt
         self._catalogues: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._describing: dict[str, asyncio.Task[str]] = {}
         self._channel: grpc.aio.Channel | None = None
@@ -120,8 +121,8 @@ class EngineClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the last attempt to reach the engine succeeded."""
-        return self._runner is not None and self._down is None
+        """Whether the stream to the engine stands, as far as anybody knows."""
+        return self._up
 
     # --- calls ---
 
@@ -228,7 +229,7 @@ class EngineClient:
             try:
                 async with asyncio.timeout(self._timeout):
                     await stream.wait_for_connection()
-                self._down, retry = None, _FIRST_RETRY
+                self._up, self._down, retry = True, None, _FIRST_RETRY
                 await self._converse(stream)
                 reason = f"the engine at {self.target} ended the stream"
             except grpc.aio.AioRpcError as error:
@@ -240,6 +241,7 @@ class EngineClient:
             ) as error:  # whatever it is, the calls under way must end, and the line be tried again
                 reason = f"the stream to the engine at {self.target} broke: {error}"
             finally:
+                self._up = False
                 stream.cancel()
             self._down = reason
             self._fail(reason)
