@@ -28,6 +28,7 @@ from doorward_dsl.syntax import (
     Ref,
     Rule,
     RuleHead,
+    Scalar,
     Set,
     SetComprehension,
     SomeDecl,
@@ -67,6 +68,9 @@ Closure: TypeAlias = ArrayComprehension | SetComprehension | ObjectComprehension
 
 def subterms(term: Term) -> tuple[Term, ...]:
     """The terms that `term` is directly made of, without those inside a closure."""
+    kind = type(term)
+    if kind is Var or kind is Scalar:
+        return ()
     if isinstance(term, Ref):
         return (term.head, *term.path)
     if isinstance(term, Call):
@@ -84,7 +88,9 @@ def open_terms(*roots: Term) -> Iterator[Term]:
     while waiting:
         term = waiting.pop()
         yield term
-        waiting.extend(reversed(subterms(term)))
+        kind = type(term)
+        if kind is not Var and kind is not Scalar:
+            waiting.extend(reversed(subterms(term)))
 
 
 def open_vars(*roots: Term) -> set[str]:
@@ -170,6 +176,9 @@ def deep_nodes(*roots: Term, bodies: Iterable[Body] = ()) -> Iterator[Term | Lit
     while waiting:
         node = waiting.pop()
         yield node
+        kind = type(node)
+        if kind is Var or kind is Scalar:
+            continue
         if isinstance(node, Literal):
             every = every_of(node.expr)
             if every is not None:

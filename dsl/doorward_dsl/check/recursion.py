@@ -16,6 +16,9 @@ from doorward_dsl.walk import deep_terms, head_terms, rule_chain
 
 __all__ = ["Graph", "check_recursion", "components", "dependencies", "rule_terms"]
 
+_LONGEST_WAY = 10
+"""Rules of a cycle that a message names."""
+
 _MOST_MESSAGES = 20
 """For one knot of rules: the way round is looked for from each rule anew."""
 
@@ -74,9 +77,12 @@ def check_recursion(graph: Graph, faulty: Container[object] = ()) -> list[Diagno
         rules.sort(key=lambda rule: (rule.span.source.name, rule.span.start))
         for rule in rules[:_MOST_MESSAGES]:
             way = _cycle(rule, graph, members)
-            names = " -> ".join(rule_name(step) for step in way)
-            message = f"rule `{rule_name(rule)}` is recursive: {names}"
-            notes = tuple((f"`{rule_name(step)}` is defined here", step.head.span) for step in way[1:-1])
+            names = [rule_name(step) for step in way]
+            if len(names) > _LONGEST_WAY:
+                names[_LONGEST_WAY - 2 : -1] = ["…"]
+            message = f"rule `{rule_name(rule)}` is recursive: {' -> '.join(names)}"
+            steps = way[1:-1][:_LONGEST_WAY]
+            notes = tuple((f"`{rule_name(step)}` is defined here", step.head.span) for step in steps)
             report.append(Diagnostic("rego_recursion_error", message, rule.head.span, notes=notes))
     return report
 

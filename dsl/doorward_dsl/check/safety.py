@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from difflib import get_close_matches
+from heapq import heappop, heappush
 
 from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.diagnostics import Diagnostic
@@ -252,28 +253,40 @@ def _body_vars(body: Body) -> set[str]:
 
 
 def _order(body: Body, known: Set[str]) -> tuple[list[Literal], list[tuple[Literal, set[str]]]]:
-    """The lines that can be placed, in order, and those that cannot, each with the variables it misses."""
-    own = {literal: variables(literal) for literal in body}
-    shared = set[str]().union(*own.values()) - known
-    closed = {literal: names for literal in body if (names := _closed_over(literal) & shared)}
+    """The lines that can be placed, in order, and those that cannot, each with the variables to blame.
+
+    Lines are tried from first to last, again and again; but a line only when something it uses has been bound since.
+    """
+    own = [variables(literal) for literal in body]
+    shared = set[str]().union(*own) - known
+    closed = [_closed_over(literal) & shared for literal in body]
+    watchers: dict[str, list[int]] = {}
+    for index in range(len(body)):
+        for name in (own[index] | closed[index]) - known:
+            watchers.setdefault(name, []).append(index)
     bound = set(known)
     ordered: list[Literal] = []
-    waiting = list(body)
-    missing: dict[Literal, set[str]] = {}
-    while waiting:
-        left = []
-        for literal in waiting:
-            gives = outputs(literal, bound)
-            missing[literal] = (own[literal] - gives - bound) | (closed.get(literal, set()) - bound)
-            if missing[literal]:
-                left.append(literal)
-            else:
-                ordered.append(literal)
-                bound |= gives
-        if len(left) == len(waiting):
-            break
-        waiting = left
-    return ordered, _root_causes(waiting, missing, bound | shared)
+    missing: dict[int, set[str]] = {}
+    sweep, following = list(range(len(body))), list[int]()
+    queued = set(sweep)
+    while sweep:
+        index = heappop(sweep)
+        queued.discard(index)
+        gives = outputs(body[index], bound)
+        missing[index] = (own[index] - gives - bound) | (closed[index] - bound)
+        if not missing[index]:
+            del missing[index]
+            ordered.append(body[index])
+            fresh = gives - bound
+            bound |= gives
+            ready = {other for name in fresh for other in watchers.get(name, ()) if other in missing}
+            for other in ready - queued:
+                heappush(sweep if other > index else following, other)
+            queued |= ready
+        if not sweep:
+            sweep, following = following, []
+    rest = {body[index]: missing[index] for index in sorted(missing)}
+    return ordered, _root_causes(list(rest), rest, bound | shared)
 
 
 def _root_causes(
