@@ -26,7 +26,7 @@ OUTCOMES = {
 }
 """The five outcomes and how each is shown."""
 
-_WIDTH = 108
+_WIDTH = 124
 _ROWS_SHOWN = 4
 
 

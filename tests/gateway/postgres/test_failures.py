@@ -1,0 +1,67 @@
+"""What happens when a part is gone: no statement passes, and sessions go on where they can."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import psycopg
+import pytest
+
+
+def test_the_engine_dies_and_returns(own_shop: Any) -> None:
+    with own_shop.connect("wes") as connection:
+        connection.execute("insert into orders values (3001, 1, 1)")
+        own_shop.kill("engine")
+        for prepare in (False, True):
+            for _ in range(2):
+                with pytest.raises(
+                    psycopg.errors.SystemError, match="no decision, so the statement is refused"
+                ):
+                    connection.execute("insert into orders values (3002, 1, 1)", prepare=prepare)
+        with pytest.raises(psycopg.errors.SystemError):
+            connection.execute("select 1")
+        own_shop.start_engine()
+
+        def answers() -> bool:
+            try:
+                return connection.execute("select count(*) from orders where id > 3000").fetchone() == (1,)
+            except psycopg.errors.SystemError:
+                return False
+
+        own_shop.until("the session goes on", answers)
+
+
+def test_a_gateway_that_is_told_to_stop_says_goodbye(own_shop: Any) -> None:
+    with own_shop.connect("ada") as connection:
+        connection.execute("select 1")
+        assert own_shop.kill("gateway", signal.SIGTERM) == 0
+        with pytest.raises(psycopg.OperationalError, match="the gateway is shutting down"):
+            connection.execute("select 1")
+    (end,) = own_shop.records("session_end")
+    assert "shutting down" in end["body"]["reason"]
+
+
+def test_the_server_restarts(own_shop: Any) -> None:
+    with own_shop.connect("ada") as connection:
+        connection.execute("select 1")
+        own_shop.server.restart()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("select 1")
+    with own_shop.connect("ada") as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_a_session_ends_when_its_credential_expires(own_shop: Any) -> None:
+    policy = own_shop.root / "policies" / "shop.ward"
+    policy.write_text(policy.read_text().replace("credential ttl 10m if", "credential ttl 3s if"))
+    time.sleep(1)
+    connection = own_shop.connect("ada")
+    started = time.monotonic()
+    with pytest.raises(psycopg.OperationalError, match="has expired, so the session ends"):
+        connection.execute("select pg_sleep(30)")
+    assert time.monotonic() - started < 15
+    assert "pg_sleep" not in own_shop.server.psql(
+        "select query from pg_stat_activity where pid <> pg_backend_pid()"
+    )
