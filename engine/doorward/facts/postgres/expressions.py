@@ -277,14 +277,14 @@ class Expressions:
         source = node.source
         if isinstance(source, ast.RowExpr) and len(source.args) == node.ncolumns:
             self._context.step(source)
-            return self.walk(source.args[node.colno - 1], scope)
+            # The parser repeats the whole row for each column that it is assigned to.
+            return self.each(source.args, scope)[int(node.colno) - 1]
         if isinstance(source, ast.SubLink):
             self._context.step(source)
             with self._context.filters_apart() as filtered:
                 fields = self._queries.rows(source.subselect, scope)
             if len(fields) == node.ncolumns:
-                place: int = node.colno - 1
-                return fields[place].flow.depending_on(frozenset(filtered))
+                return fields[int(node.colno) - 1].flow.depending_on(frozenset(filtered))
         raise Opaque("the right side of a multiple assignment is not understood")
 
     def _json_aggregate(self, node: Node, scope: Scope) -> Flow:

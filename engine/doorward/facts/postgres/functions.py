@@ -114,6 +114,8 @@ class Called(NamedTuple):
 
     type: str | None
     columns: tuple[str, ...] | None
+    types: frozenset[str]
+    """The types of all candidates."""
     same_columns: bool
     """Whether all candidates have the same columns."""
     returns_set: bool
@@ -146,10 +148,12 @@ def call(
     extra = [_note(context, function, flows, expand, first) for function in candidates]
     types = {function.result for function in candidates}
     columns = {function.columns for function in candidates}
+    same_columns = len(columns) == 1
     return Called(
-        types.pop() if len(types) == 1 else None,
-        columns.pop() if len(columns) == 1 else None,
-        len(columns) == 1,
+        next(iter(types)) if len(types) == 1 else None,
+        columns.pop() if same_columns else None,
+        frozenset(types),
+        same_columns,
         any(function.returns_set for function in candidates),
         any(function.kind == "a" for function in candidates),
         derive(extra),

@@ -228,8 +228,12 @@ class Sources:
             sure = all(self._plain_array(argument, scope) for argument in node.args)
             names = [alias] if len(node.args) == 1 else ["unnest"] * len(node.args)
             return tuple(Field(name, value) for name in names), sure
-        sure = called.type is not None and not called.type.startswith("any") and called.type != "record"
-        return (Field(alias, value),), sure and called.same_columns
+        sure = called.same_columns and all(map(self._scalar, called.types))
+        return (Field(alias, value),), sure
+
+    def _scalar(self, type_: str) -> bool:
+        """Whether a declared type is surely no row type."""
+        return not type_.startswith("any") and type_ != "record" and self.composite(type_) is None
 
     def _plain_array(self, node: Node, scope: Scope) -> bool:
         """Whether an argument is surely an array of anything but rows."""
@@ -263,12 +267,12 @@ class Sources:
         if node.on_error is not None:
             inputs.append(self._expressions.walk(node.on_error, scope))
         columns: list[Field] = []
-        waiting = list(reversed(node.columns or ()))
+        waiting = list(_plain_first(node.columns))
         while waiting:
-            column = waiting.pop()
+            column = waiting.pop(0)
             self._context.step(column)
             if column.columns:
-                waiting.extend(reversed(column.columns))
+                waiting[:0] = _plain_first(column.columns)
                 continue
             own = [self._expressions.walk(part, scope) for part in (column.on_empty, column.on_error)]
             columns.append(Field(column.name, derive([*inputs, *own])))
@@ -290,3 +294,8 @@ def _aliased(
         fields = (*fields, *(Field("", everything) for _ in renamed[len(fields) :]))
     named = [Field(new, item.flow) for new, item in zip(renamed, fields, strict=False)]
     return alias.aliasname, (*named, *fields[len(renamed) :])
+
+
+def _plain_first(columns: Node) -> list[Node]:
+    """The columns of one level of JSON_TABLE in the order of its answer: those of nested paths come last."""
+    return sorted(columns or (), key=lambda column: bool(column.columns))
