@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from doorward.cli.output import NO, diagnostic_json, print_diagnostics, print_json, reported
-from doorward_dsl.source import Span
+
+if TYPE_CHECKING:
+    from doorward_dsl.source import Span
 
 __all__ = ["check", "emit", "parse", "plan", "register"]
 
@@ -80,22 +82,22 @@ def parse(policies: _Policies) -> None:
 
 def plan(policies: _Policies) -> None:
     """Print the plans: what will be computed, in which order."""
-    from doorward.compile import compile_program, plan_text
+    from doorward.compile import compile_program
     from doorward.engine import compile_policies, read_policies
 
     with reported():
         policy_set = read_policies(policies)
-        typer.echo(plan_text(compile_program(compile_policies(policy_set), policy_set.data)))
+        typer.echo(compile_program(compile_policies(policy_set), policy_set.data).format_plan())
 
 
 def emit(policies: _Policies) -> None:
     """Print the Python that the plans become."""
-    from doorward.compile import compile_program, python_text
+    from doorward.compile import compile_program
     from doorward.engine import compile_policies, read_policies
 
     with reported():
         policy_set = read_policies(policies)
-        typer.echo(python_text(compile_program(compile_policies(policy_set), policy_set.data)))
+        typer.echo(compile_program(compile_policies(policy_set), policy_set.data).format_python())
 
 
 def _tree(label: str, node: Any, depth: int) -> Iterator[str]:

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import typer
 
-from doorward_dsl.diagnostics import Diagnostic, DoorwardError, PolicyError
+if TYPE_CHECKING:
+    from doorward_dsl.diagnostics import Diagnostic
 
 __all__ = [
     "NO",
@@ -43,6 +44,8 @@ def fail(message: str, code: int) -> typer.Exit:
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
     """Turn the errors that are expected into messages and exit codes."""
+    from doorward_dsl.diagnostics import DoorwardError, PolicyError
+
     try:
         yield
     except PolicyError as error:
