@@ -88,6 +88,7 @@ class Statement:
         fields = self._queries.rows(node, Scope())
         flows = [item.flow for item in fields]
         if into is not None:
+            self._findings.kinds["select"] = None
             self._store(into.rel, flows)
             fields = ()
         elsewhere = bool(self._findings.stored) and isinstance(node, ast.SelectStmt) and into is None
