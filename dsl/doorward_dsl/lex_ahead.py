@@ -164,10 +164,15 @@ class Ahead:
                 return True
         return False
 
-    def skip(self, at: int) -> int:
-        """The index of the next line that looks like the start of a statement."""
+    def skip(self, at: int, *, inside: bool) -> int:
+        """The index of the next line that looks like the start of a statement; `inside` brackets only a sure one."""
         at += 1
-        while at < len(self.tokens) and not self.looks_like_statement(at):
+        while at < len(self.tokens):
+            token = self.tokens[at]
+            if not inside and token.kind in _TOP_STARTERS and self.column_one(token):
+                break
+            if self.looks_like_statement(at):
+                break
             at += 1
         return at
 

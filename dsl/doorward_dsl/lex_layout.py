@@ -60,6 +60,9 @@ class Statement:
     tokens: list[Token] = field(default_factory=list)
     verb: str | None = None
     """The word that begins a Ward statement, or None for Rego."""
+    start: int = 0
+    end: int = 0
+    """The place of its first character, and where the next statement begins or the text ends."""
     bars: dict[int, Token] = field(default_factory=dict)
     """For each comma inside a comprehension, by its place: the `|` that might have been a union after all."""
     trouble: tuple[str, Token] | None = None
@@ -74,6 +77,8 @@ def statements(text: str, tokens: list[Token], features: Features) -> Iterator[S
     while at < len(tokens):
         layout = _Layout(ahead, at, ahead.verb(at), "top", lenient)
         at = layout.run()
+        layout.statement.start = tokens[layout.first].start
+        layout.statement.end = tokens[at].start if at < len(tokens) else len(text)
         yield layout.statement
 
 
@@ -160,7 +165,7 @@ class _Layout:
             if kind in _TRACKED:
                 kind = self.track(at, token, kind)
                 if self.statement.trouble is not None:
-                    return self.ahead.skip(at)
+                    return self.ahead.skip(at, inside=self.frame.opener is not None)
             token.kind = self.previous = kind
             out.append(token)
             at += 1
@@ -314,7 +319,9 @@ class _Layout:
             return self.frame.kind == "top" or self.frame.every > 0
         if previous == "ELSE" or (previous == "IF" and self.elses > 0):
             return True
-        return previous in ("IF", "UNLESS") and not self.ahead.value(at)
+        if previous not in ("IF", "UNLESS"):
+            return False
+        return self.frame.kind != "top" or not self.ahead.value(at)
 
     def close(self, token: Token, kind: str) -> None:
         """A bracket closes."""

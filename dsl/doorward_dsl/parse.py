@@ -43,12 +43,13 @@ def parse_module(source: Source) -> Module:
         try:
             parsed.add(parser.parse(statement, "statement"))
         except Refused as refusal:
-            errors.append(refusal.diagnostic)
+            if not any(statement.start <= unread.span.start < statement.end for unread in lexed.diagnostics):
+                errors.append(refusal.diagnostic)
             if len(errors) >= _MAX_DIAGNOSTICS:
                 break
     module = parsed.module(source, lexed, errors)
     if errors or module is None:
-        raise ParseError(_without_echoes(errors))
+        raise ParseError(errors)
     return module
 
 
@@ -95,7 +96,9 @@ class _Parser:
                 if bar is None or bar.kind != "BAR":
                     raise Refused(explain(self.source, statement, unexpected)) from None
                 bar.kind = "INFIX"
-        raise Refused(explain_trouble(self.source, "the expression is too ambiguous", tokens[0]))
+        raise Refused(
+            explain_trouble(self.source, "too many `|` that may be unions or comprehensions", tokens[0])
+        )
 
 
 class _Parts:
@@ -177,17 +180,3 @@ def _has_governs(tokens: list[Token]) -> bool:
             if following.text == "*" or (following.kind == "IDENT" and not following.line_start):
                 return True
     return False
-
-
-def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:
-    """Errors without those that only say that an unreadable word stands where it stands."""
-    places = {error.span.start for error in errors if not error.message.startswith("unexpected")}
-    seen: set[tuple[int, str]] = set()
-    kept = []
-    for error in errors:
-        key = error.span.start, error.message
-        if key in seen or (error.message.startswith("unexpected") and error.span.start in places):
-            continue
-        seen.add(key)
-        kept.append(error)
-    return kept

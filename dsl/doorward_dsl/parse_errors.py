@@ -147,6 +147,11 @@ def _special(
             f"unexpected {_shown(token)}: expected a rule",
             "an expression stands only in the body of a rule, after `if`",
         )
+    if token.kind == "LOOSE_DOT":
+        return (
+            f"unexpected {_shown(token)}",
+            "no white space stands before the dot of a reference, as in `input.user`",
+        )
     if token.kind in _KEYWORD_KINDS and "JSON_PATH" not in expected and expected >= _EXPRESSION:
         return f"unexpected {_shown(token)}: it is a keyword and cannot be a name here", None
     return None, None
@@ -171,6 +176,9 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
     if expected & _EXPRESSION == {"STRING"}:
         return "a string"
     names = [mark for kind, mark in _MARKS.items() if kind in expected]
+    lists = expected & {"RPAR", "RSQB"} or ("RBRACE" in expected and "SEP" not in expected) or statement.verb
+    if not lists and "`,`" in names:
+        names.remove("`,`")  # it could only go on as `k, v in xs`
     names += [
         f"`{_WORDS[kind]}`"
         for kind in _WORDS

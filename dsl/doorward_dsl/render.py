@@ -11,7 +11,7 @@ __all__ = ["render"]
 
 _TAB = 4
 _WIDEST = 160
-"""Columns of a source line that are shown; a longer line is cut around the marked place."""
+"""Characters of a source line that are shown; a longer line is cut around the marked place."""
 
 _COLORS = {
     "error": "\x1b[1;31m",
@@ -49,38 +49,27 @@ def _excerpt(span: Span, gutter: int, mark_color: str, color: bool) -> list[str]
     paint = _painted if color else _unpainted
     pad = " " * gutter
     number, column = span.source.position(span.start)
-    text = span.source.line(number)
-    last = min(span.end, span.start - (column - 1) + len(text))
-    before, marked = (
-        _columns(text[: column - 1]),
-        _columns(text[column - 1 : column - 1 + max(0, last - span.start)]),
-    )
-    shown = "".join(_cell(character) for character in text)
-    offset = len(before)
-    start = 0
-    if len(shown) > _WIDEST:
-        start = max(0, min(offset - _WIDEST // 2, len(shown) - _WIDEST))
-        shown = ("…" if start else "") + shown[start + bool(start) : start + _WIDEST] + "…"
-    marks = "^" * max(1, min(_width(marked), _WIDEST))
-    indent = " " * _width("".join(_cell(c) for c in text[: column - 1])[start:])
+    line = span.source.line(number)
+    at = column - 1
+    first = max(0, at - _WIDEST // 2) if len(line) > _WIDEST else 0
+    text = line[first : first + _WIDEST]
+    before, rest = text[: at - first], text[at - first :]
+    marked = rest[: max(0, span.end - span.start)]
+    opening = "…" if first else ""
+    ending = "…" if len(line) > first + _WIDEST else ""
+    marks = "^" * max(1, _width(_shown(marked)))
     bar = paint("|", "blue")
     return [
         f"{pad}{paint('-->', 'blue')} {_visible(str(span))}",
         f"{pad} {bar}",
-        f"{paint(str(number).rjust(gutter), 'blue')} {bar} {shown}",
-        f"{pad} {bar} {indent}{paint(marks, mark_color)}",
+        f"{paint(str(number).rjust(gutter), 'blue')} {bar} {opening}{_shown(text)}{ending}",
+        f"{pad} {bar} {' ' * _width(opening + _shown(before))}{paint(marks, mark_color)}",
     ]
 
 
-def _cell(character: str) -> str:
-    """What is shown for one character of the source."""
-    if character == "\t":
-        return " " * _TAB
-    return character if character.isprintable() else "·"
-
-
-def _columns(text: str) -> str:
-    return "".join(_cell(character) for character in text)
+def _shown(text: str) -> str:
+    """What stands on the terminal for the text: tabs as spaces, what cannot be printed as a dot."""
+    return "".join(" " * _TAB if character == "\t" else _visible(character) for character in text)
 
 
 def _width(text: str) -> int:
