@@ -153,6 +153,8 @@ class Log:
                 _sync_directory(self._directory)
         except OSError:
             os.close(descriptor)
+            with suppress(OSError):
+                path.unlink()
             raise
         return _End(path, descriptor, 0, seq, own_hash)
 

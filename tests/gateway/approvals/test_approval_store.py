@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from doorward_gateway.approvals import Approval, ApprovalStore, Operation, Requirement
+from doorward_gateway.approvals import store as approval_store
 from doorward_gateway.attribution import Attribution
 from doorward_gateway.errors import ApprovalRefused, StateUnavailable
 from doorward_gateway.identity import Identity, PrincipalKind
@@ -45,6 +46,12 @@ def person(id_: str, *groups: str, kind: PrincipalKind = "human", issuer: str = 
 OMAR = person("omar", "dba")
 
 
+@pytest.fixture
+def only_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks again only when woken, so that a test notices when nobody wakes him."""
+    monkeypatch.setattr(approval_store, "_LOOK_AGAIN_S", 600.0)
+
+
 async def ask(store: ApprovalStore, within_ms: int = 60_000, statement_id: str = "shop:9") -> Approval:
     operation = Operation(
         hash="h1",
@@ -70,7 +77,7 @@ async def events(store: ApprovalStore, approval: Approval) -> list[tuple[str, st
     return [(event.event, event.actor) for event in await store.history(approval.id)]
 
 
-async def test_consent_wakes_who_waits_and_is_used_once(store: ApprovalStore) -> None:
+async def test_consent_wakes_who_waits_and_is_used_once(store: ApprovalStore, only_woken: None) -> None:
     approval = await ask(store)
     waiting = asyncio.create_task(store.wait(approval.id))
     await asyncio.sleep(0)
@@ -83,6 +90,14 @@ async def test_consent_wakes_who_waits_and_is_used_once(store: ApprovalStore) ->
     with pytest.raises(ApprovalRefused, match="used"):
         await store.use(approval.id, operation_hash="h1", statement_id="shop:9")
     assert await events(store, approval) == [("opened", "dora"), ("approved", "omar"), ("used", "")]
+
+
+async def test_each_decision_wakes_its_own_waiter(store: ApprovalStore, only_woken: None) -> None:
+    approvals = [await ask(store) for _ in range(3)]
+    waits = [asyncio.create_task(store.wait(approval.id)) for approval in approvals]
+    for approval, wait in zip(approvals, waits, strict=True):
+        await store.decide(approval.id, OMAR, consent=True)
+        assert (await asyncio.wait_for(wait, PROMPTLY)).id == approval.id
 
 
 @pytest.mark.parametrize(
@@ -196,6 +211,7 @@ async def test_only_one_of_many_decisions_counts(tmp_path: Path) -> None:
         return_exceptions=True,
     )
     assert sum(isinstance(outcome, Approval) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, ApprovalRefused) for outcome in outcomes) == len(outcomes) - 1
     for store in stores:
         await store.close()
 
@@ -214,6 +230,7 @@ async def test_only_one_of_many_uses_counts(tmp_path: Path) -> None:
         return_exceptions=True,
     )
     assert sum(isinstance(outcome, Approval) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, ApprovalRefused) for outcome in outcomes) == len(outcomes) - 1
     for store in stores:
         await store.close()
 
@@ -233,7 +250,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_decision_in_another_process_wakes_who_waits(tmp_path: Path) -> None:
+async def test_a_decision_in_another_process_wakes_who_waits(tmp_path: Path, only_woken: None) -> None:
     path = tmp_path / "state.db"
     store = await ApprovalStore.open(path, node="n")
     approvals = [await ask(store) for _ in range(3)]

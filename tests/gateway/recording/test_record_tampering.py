@@ -90,7 +90,7 @@ def test_any_byte_changed_names_its_record(original: Path, tmp_path: Path, data:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(offset=st.integers(0, 84), flip=st.integers(1, 255))
+@given(offset=st.integers(0, 127), flip=st.integers(1, 255))
 def test_any_byte_of_the_head_changed_is_seen(original: Path, tmp_path: Path, offset: int, flip: int) -> None:
     directory = tmp_path / "copy"
     shutil.rmtree(directory, ignore_errors=True)

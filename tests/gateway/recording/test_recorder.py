@@ -33,6 +33,8 @@ async def test_records_come_back_in_order_with_their_bodies(tmp_path: Path) -> N
     assert (genesis.kind, genesis.seq) == ("genesis", 1)
     assert (record.seq, record.session, record.kind, record.node) == (2, "ses_1", "operation", "gateway-1")
     assert record.body == body
+    last_line = segments(tmp_path)[0].read_bytes().splitlines()[-1]
+    assert last_line.startswith(b'{"body":{"a":{"b":1.5,"y":"'), "members are sorted at every depth"
     assert record.time.startswith("2001-09-09T01:46:40.00000000")
     assert verify_record(tmp_path).problem is None
 
@@ -293,8 +295,30 @@ async def test_a_failing_sync_is_a_refusal_and_undone(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", broken)
         with pytest.raises(RecordingUnavailable, match="Input/output error"):
-            await recorder.append("operation", "s", {"n": 1})
+            await recorder.append("operation", "s", {"n": 1, "longer": "than what comes after it"})
     await recorder.append("operation", "s", {"n": 2})
     await recorder.close()
+    assert statements(tmp_path) == [2]
+    assert verify_record(tmp_path).problem is None
+
+
+async def test_a_segment_that_cannot_be_begun_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = await Recorder.open(tmp_path, node="n", segment_bytes=100)
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = segments(tmp_path)
+    for name in ("fdatasync", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, broken)
+            with pytest.raises(RecordingUnavailable, match="No space left"):
+                await recorder.append("operation", "s", {"n": 1})
+        assert segments(tmp_path) == before
+    await recorder.append("operation", "s", {"n": 2})
+    await recorder.close()
+    assert len(segments(tmp_path)) == len(before) + 1
     assert statements(tmp_path) == [2]
     assert verify_record(tmp_path).problem is None
