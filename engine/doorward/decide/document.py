@@ -36,20 +36,29 @@ class InvalidRequest(DoorwardError):
 def parse_document(text: bytes) -> Any:
     """The JSON document of a request. Raises InvalidRequest."""
     try:
-        document = loads_exactly(text)
+        document = orjson.loads(text)  # strict about what is JSON, also about its encoding
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
             _check_depth(document)
+        if _has_claims(document):
+            document = _exactly(text, document)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
     return document
 
 
+def _has_claims(document: Any) -> bool:
+    """Whether there is anything in a request that could hold a number: the rest of it is text."""
+    principal = document.get("principal") if type(document) is dict else None
+    return type(principal) is dict and bool(principal.get("claims"))
+
+
 def loads_exactly(text: bytes) -> Any:
     """JSON with its numbers as exact as they are written. Raises ValueError or ArithmeticError."""
-    document = orjson.loads(text)  # the strict parser decides what is JSON, also about its encoding
-    if _LONG_NUMBER.search(text) is None:
-        return document
-    return json.loads(text, parse_float=exact_number)
+    return _exactly(text, orjson.loads(text))
+
+
+def _exactly(text: bytes, document: Any) -> Any:
+    return document if _LONG_NUMBER.search(text) is None else json.loads(text, parse_float=exact_number)
 
 
 def _check_depth(document: Any) -> None:

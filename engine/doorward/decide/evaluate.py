@@ -6,21 +6,14 @@ import hashlib
 import itertools
 import secrets
 import time
-from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 import orjson
 
 from doorward.compile.findings import Failed, Findings
-from doorward.decide.combine import (
-    approvals_of,
-    credential_of,
-    gather,
-    verdict_of,
-)
-from doorward.decide.decision import Credential, Decision, Mask, Reason
+from doorward.decide.conclude import Conclusions
+from doorward.decide.decision import Decision, Reason
 from doorward.decide.document import Clock, complete
-from doorward.decide.masks import MaskResolver
 from doorward.decide.request import DOCUMENTS
 from doorward.facts.postgres import Analysis, AnalysisCache, Catalogue, Settings
 from doorward.run.budget import Limits
@@ -35,6 +28,7 @@ _WITHOUT_OPERATION: Final = frozenset({_CONNECT, _ISSUE})
 """Actions that come before any operation: there are no facts to derive and no answer to mask."""
 
 _NO_CATALOGUE: Final = Catalogue.empty()
+_REMEMBERED: Final = 1024
 
 
 class Evaluator(Protocol):
@@ -47,7 +41,17 @@ class Evaluator(Protocol):
 class Decider:
     """Decides requests under one revision. Nothing of a request is kept; threads may share it."""
 
-    __slots__ = ("_analyses", "_clock", "_evaluator", "_ids", "_limits", "_masks", "_prefix", "revision")
+    __slots__ = (
+        "_analyses",
+        "_clock",
+        "_conclusions",
+        "_evaluator",
+        "_ids",
+        "_limits",
+        "_plain_settings",
+        "_prefix",
+        "revision",
+    )
 
     def __init__(
         self, evaluator: Evaluator, revision: str, *, limits: Limits, analyses: AnalysisCache
@@ -57,7 +61,8 @@ class Decider:
         self._limits = limits
         self._analyses = analyses
         self._clock = Clock()
-        self._masks = MaskResolver()
+        self._conclusions = Conclusions()
+        self._plain_settings: dict[tuple[Any, ...], Settings] = {}
         # a counter behind a random prefix is as unique as a random number each time, and costs a tenth
         self._prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
@@ -68,33 +73,54 @@ class Decider:
         whole = complete(document, self._clock.instant(now))
         kind: str = whole["resource"]["kind"]
         action: str = whole["action"]["name"]
+        if catalogue is None:
+            catalogue = _NO_CATALOGUE
         analysis: Analysis | None = None
-        refusals: list[Reason] = []
+        refusal: Reason | None = None
         if kind not in DOCUMENTS:
-            refusals.append(_refusal(f"there is no kind of request `{kind[:100]}`"))
+            refusal = _refusal(f"there is no kind of request `{kind[:100]}`")
         elif action not in _WITHOUT_OPERATION:
             if kind == "postgres":
-                analysis = self._analyse(whole["postgres"], catalogue or _NO_CATALOGUE)
+                analysis = self._analyse(whole["postgres"], catalogue)
                 whole["sql"] = analysis.facts
                 if analysis.facts["opaque"]:
-                    why = analysis.facts["opaque_reason"]
-                    refusals.append(_refusal(f"the statement cannot be analysed: {why}"))
+                    refusal = _refusal(f"the statement cannot be analysed: {analysis.facts['opaque_reason']}")
             else:
-                refusals.append(_refusal(f"requests of kind `{kind}` cannot be analysed"))
+                refusal = _refusal(f"requests of kind `{kind}` cannot be analysed")
         findings = self._evaluate(kind, whole, now)
-        return self._conclude(whole, findings, analysis, catalogue or _NO_CATALOGUE, refusals)
+        found = self._conclusions.of(findings, refusal, analysis, catalogue, issuing=action == _ISSUE)
+        return Decision(
+            decision_id=f"{self._prefix}-{next(self._ids):x}",
+            revision=self.revision,
+            verdict=found.verdict,
+            reasons=found.reasons,
+            determining=found.determining,
+            masks=found.masks,
+            approvals=found.approvals,
+            credential=found.credential,
+            errors=found.errors,
+            operation_hash=operation_hash(whole) if found.verdict == "approve" else "",
+            cacheable=False,
+            facts={"sql": analysis.facts} if analysis is not None else {},
+        )
 
     def _analyse(self, operation: dict[str, Any], catalogue: Catalogue) -> Analysis:
-        settings = Settings(
-            search_path=tuple(operation["search_path"]),
-            user=operation["user"],
-            database=operation["database"],
-            standard_conforming_strings=operation["standard_conforming_strings"],
-            prepared=operation["prepared"],
-            cursors=operation["cursors"],
-            parameters=tuple(operation["parameters"]),
-        )
-        return self._analyses.analyse(operation["statement"], catalogue, settings)
+        return self._analyses.analyse(operation["statement"], catalogue, self._settings(operation))
+
+    def _settings(self, operation: dict[str, Any]) -> Settings:
+        search_path = tuple(operation["search_path"])
+        user, database = operation["user"], operation["database"]
+        conforming = operation["standard_conforming_strings"]
+        prepared, cursors, parameters = operation["prepared"], operation["cursors"], operation["parameters"]
+        if prepared or cursors or parameters:
+            return Settings(search_path, user, database, conforming, prepared, cursors, tuple(parameters))
+        key = (search_path, user, database, conforming)
+        settings = self._plain_settings.get(key)
+        if settings is None:
+            if len(self._plain_settings) >= _REMEMBERED:
+                self._plain_settings.clear()
+            settings = self._plain_settings[key] = Settings(search_path, user, database, conforming)
+        return settings
 
     def _evaluate(self, kind: str, whole: dict[str, Any], now: int) -> Findings:
         try:
@@ -108,46 +134,6 @@ class Decider:
         findings = Findings()
         findings.errors.append(Failed(None, failure))
         return findings
-
-    def _conclude(
-        self,
-        whole: dict[str, Any],
-        findings: Findings,
-        analysis: Analysis | None,
-        catalogue: Catalogue,
-        refusals: Iterable[Reason],
-    ) -> Decision:
-        issuing = whole["action"]["name"] == _ISSUE
-        gathered = gather(findings, issuing=issuing)
-        gathered.blocks.update(refusals)
-        masks: tuple[Mask, ...] = ()
-        if gathered.masks and analysis is not None:
-            masks, unmaskable = self._masks.resolve(gathered.masks, analysis, catalogue)
-            gathered.blocks |= unmaskable
-        credential: Credential | None = None
-        if issuing:
-            granted = credential_of(gathered)
-            if isinstance(granted, Reason):
-                gathered.blocks.add(granted)
-            else:
-                credential = granted
-        verdict, reasons = verdict_of(gathered)
-        blocked = verdict == "block"
-        determining = gathered.allows | gathered.blocks | gathered.consents | gathered.others
-        return Decision(
-            decision_id=f"{self._prefix}-{next(self._ids):x}",
-            revision=self.revision,
-            verdict=verdict,
-            reasons=tuple(sorted(reasons)),
-            determining=tuple(sorted(determining)),
-            masks=() if blocked else masks,
-            approvals=() if blocked else approvals_of(gathered),
-            credential=None if blocked else credential,
-            errors=tuple(sorted(gathered.errors)),
-            operation_hash=operation_hash(whole) if verdict == "approve" else "",
-            cacheable=False,
-            facts={"sql": analysis.facts} if analysis is not None else {},
-        )
 
 
 def _refusal(text: str) -> Reason:

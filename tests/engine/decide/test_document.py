@@ -151,7 +151,8 @@ def test_the_fast_road_takes_what_the_models_take(sections: dict[str, Any]) -> N
     ],
 )
 def test_numbers_keep_their_digits(text: bytes, value: Any) -> None:
-    assert parse_document(text) == {"a": value}
+    document = parse_document(b'{"principal": {"claims": ' + text + b"}}")
+    assert document == {"principal": {"claims": {"a": value}}}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_numbers_keep_their_digits(text: bytes, value: Any) -> None:
         b'{"a": "\\ud800"}',
         b'{"a": NaN}',
         b'{"a": 1e999}',
-        b'{"a": 0.1111111111111111111111e-9999999}',
+        b'{"principal": {"claims": {"a": 0.1111111111111111111111e-9999999}}}',
         b'{"a": ' + b"9" * 100_000 + b"}",
         b"[" * 65 + b"]" * 65,
         b"[" * 100_000,

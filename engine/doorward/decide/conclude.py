@@ -1,0 +1,111 @@
+"""From findings to everything of a decision but its name: verdict, reasons, obligations."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from doorward.compile.findings import Findings
+from doorward.decide.combine import approvals_of, credential_of, gather, verdict_of
+from doorward.decide.decision import Approval, Credential, DecisionError, Mask, Reason, Verdict
+from doorward.decide.masks import MaskResolver
+from doorward.facts.postgres import Analysis, Catalogue
+
+__all__ = ["Conclusion", "Conclusions", "conclude"]
+
+_REMEMBERED: Final = 4096
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """What follows from findings, for any request that has them; see `Decision` for the fields."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+    determining: tuple[Reason, ...]
+    masks: tuple[Mask, ...]
+    approvals: tuple[Approval, ...]
+    credential: Credential | None
+    errors: tuple[DecisionError, ...]
+
+
+def conclude(
+    findings: Findings,
+    refusal: Reason | None,
+    analysis: Analysis | None,
+    catalogue: Catalogue,
+    resolver: MaskResolver,
+    *,
+    issuing: bool,
+) -> Conclusion:
+    """Weigh what was found. `refusal` is a block by the engine itself; without `analysis` there is nothing to mask;
+    `issuing` asks for a credential.
+    """
+    gathered = gather(findings, issuing=issuing)
+    if refusal is not None:
+        gathered.blocks.add(refusal)
+    masks: tuple[Mask, ...] = ()
+    if gathered.masks and analysis is not None:
+        masks, unmaskable = resolver.resolve(gathered.masks, analysis, catalogue)
+        gathered.blocks |= unmaskable
+    credential: Credential | None = None
+    if issuing:
+        granted = credential_of(gathered)
+        if isinstance(granted, Reason):
+            gathered.blocks.add(granted)
+        else:
+            credential = granted
+    verdict, reasons = verdict_of(gathered)
+    blocked = verdict == "block"
+    return Conclusion(
+        verdict=verdict,
+        reasons=tuple(sorted(reasons)),
+        determining=tuple(sorted(gathered.allows | gathered.blocks | gathered.consents | gathered.others)),
+        masks=() if blocked else masks,
+        approvals=() if blocked else approvals_of(gathered),
+        credential=None if blocked else credential,
+        errors=tuple(sorted(gathered.errors)),
+    )
+
+
+class Conclusions:
+    """Remembers conclusions: a service meets the same few findings on the same few statements over and over.
+
+    A conclusion is remembered only where nothing of the request is in it: every statement that held says what it
+    always says, none failed, and the analysis, if any, is the very same one. Threads may share it.
+    """
+
+    __slots__ = ("_known", "_resolver")
+
+    def __init__(self) -> None:
+        self._resolver = MaskResolver()
+        # what the key tells apart by identity is kept alive beside the conclusion
+        self._known: dict[Hashable, tuple[Conclusion, Analysis | None, Catalogue]] = {}
+
+    def of(
+        self,
+        findings: Findings,
+        refusal: Reason | None,
+        analysis: Analysis | None,
+        catalogue: Catalogue,
+        *,
+        issuing: bool,
+    ) -> Conclusion:
+        """`conclude`, remembered."""
+        if refusal is not None or findings.errors:
+            return conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
+        infos = set()
+        for held in findings.held:
+            if held.payload is not held.info.payload:
+                return conclude(findings, None, analysis, catalogue, self._resolver, issuing=issuing)
+            infos.add(held.info)
+        key = (frozenset(infos), id(analysis), id(catalogue), issuing)
+        known = self._known.get(key)
+        if known is not None:
+            return known[0]
+        conclusion = conclude(findings, None, analysis, catalogue, self._resolver, issuing=issuing)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[key] = (conclusion, analysis, catalogue)
+        return conclusion
