@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError, build_ast_schema, parse, validate
 from graphql.language import ast
-from graphql.type import validate_schema
+from graphql.type import specified_scalar_types, validate_schema
 from graphql.validation.validate import validate_sdl
 
 from doorward.run.errors import BuiltinError
@@ -23,7 +23,7 @@ __all__ = ["BUILTINS"]
 
 _MAX_TOKENS: Final = 50_000
 _IGNORED: Final = re.compile(r"#[^\r\n]*|[\s,\ufeff]")
-_EXTENSIONS: Final[tuple[type, ...]] = (ast.SchemaExtensionNode, *get_args(ast.TypeExtensionNode))
+_EXTENSIONS: Final[tuple[type, ...]] = (ast.SchemaExtensionNode, ast.TypeExtensionNode)
 _NO_QUERY: Final = "Query root type must be provided."
 
 
@@ -53,7 +53,7 @@ def _problem(error: GraphQLSyntaxError, source: str) -> str:
     message = re.sub(r"Name '([^']*)'", r'Name "\1"', message)
     message = re.sub(r"variable '\$.*", "$", message)
     message = re.sub(r"'([^']+)'", r"\1", message)
-    before = _IGNORED.sub("", source[: error.positions[0]]) if error.positions else ""
+    before = _IGNORED.sub("", source[: next(iter(error.positions))]) if error.positions else ""
     if before[-1:] in ("{", "(", "[") and message in ("Expected Name, found }", "Expected Name, found )"):
         message = f"expected at least one definition, found {message[-1]}"
     line, column = (error.locations[0].line, error.locations[0].column) if error.locations else (1, 1)
@@ -101,6 +101,8 @@ def _merged(document: ast.DocumentNode) -> ast.DocumentNode:
             else:
                 found[place] = node
     for node in document.definitions:
+        if isinstance(node, ast.TypeDefinitionNode) and _name(node) in specified_scalar_types:
+            raise _Refused(f"Cannot redeclare type {_name(node)}.")
         if isinstance(node, _EXTENSIONS):
             place = "" if isinstance(node, ast.SchemaExtensionNode) else _name(node)
             found[place] = _extended(found[place], node) if place in found else _defined(node)
