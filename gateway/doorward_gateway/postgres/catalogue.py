@@ -55,8 +55,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
 """,  # noqa: S608 - nothing but constants
     "functions": f"""
 SELECT json_build_array(n.name, p.proname, p.prokind::text, p.provolatile::text, p.proretset,
-    CASE WHEN p.provariadic <> 0 THEN greatest(p.pronargs - 1 - p.pronargdefaults, 0)
-         ELSE p.pronargs - p.pronargdefaults END,
+    p.pronargs - p.pronargdefaults,
     CASE WHEN p.provariadic <> 0 THEN -1 ELSE p.pronargs END,
     l.lanname, format_type(p.prorettype, NULL),
     CASE WHEN p.proargmodes && ARRAY['o', 'b', 't']::"char"[]

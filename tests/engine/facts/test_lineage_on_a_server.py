@@ -422,7 +422,7 @@ def check(
 
 
 @examples(
-    max_examples=1200,
+    max_examples=800,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

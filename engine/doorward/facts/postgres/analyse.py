@@ -104,7 +104,7 @@ def analyse_uncached(statement: str, catalogue: Catalogue, settings: Settings) -
     batch = _Batch(settings)
     for raw in statements:
         kinds[kind_of(raw.stmt)] = None
-        _one(raw.stmt, catalogue, batch)
+        _one(raw.stmt, len(statement), catalogue, batch)
     batch.findings.kinds = {**kinds, **batch.findings.kinds}
     return _combined(batch, catalogue, len(statements)), batch.cacheable
 
@@ -131,9 +131,9 @@ def _parse(text: str, settings: Settings) -> tuple[Any, ...]:
     return statements
 
 
-def _one(node: Node, catalogue: Catalogue, batch: _Batch) -> None:
+def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
     """Adds one statement to the batch, as opaque where it cannot be understood."""
-    context = Context(catalogue, batch.settings)
+    context = Context(catalogue, batch.settings, length=length)
     walker = Statement(context)
     walked = Walked()
     try:

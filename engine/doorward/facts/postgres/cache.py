@@ -27,6 +27,9 @@ class AnalysisCache:
         self._kept: LRUCache[tuple[str, Settings, str], Analysis] = LRUCache(maxsize)
         self._lock = Lock()
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def analyse(self, statement: str, catalogue: Catalogue, settings: Settings) -> Analysis:
         """`doorward.facts.postgres.analyse`, remembered."""
         key = (catalogue.hash, settings, statement)

@@ -13,19 +13,21 @@ from doorward.facts.postgres.trees import Node
 
 __all__ = ["MAX_STEPS", "Context"]
 
-MAX_STEPS: Final = 100_000
-"""Nodes that the analysis of one message may visit, repetitions counted."""
+MAX_STEPS: Final = 20_000
+"""Nodes that the analysis of one statement may visit beyond one for each character, repetitions counted."""
 
 
 class Context:
     """The state of one analysis. `touched` holds the identities of the nodes that the walk has understood."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings, *, view: bool = False) -> None:
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings, *, length: int = 0, view: bool = False
+    ) -> None:
         self.catalogue = catalogue
         self.settings = settings
         self.findings = Findings()
         self.touched: set[int] = set()
-        self.steps = 0
+        self.steps_left = MAX_STEPS + length
         self.in_function = False
         self.nesting = 0
         # The names in a view's definition were written down with nothing but `pg_catalog` to search.
@@ -43,8 +45,8 @@ class Context:
 
     def step(self, node: Node) -> None:
         """Counts a node as visited and understood. Raises `Opaque` when the budget is used up."""
-        self.steps += 1
-        if self.steps > MAX_STEPS:
+        self.steps_left -= 1
+        if self.steps_left < 0:
             raise Opaque("the statement is too complex")
         self.touched.add(id(node))
 

@@ -290,7 +290,7 @@ class Queries:
         if context.nesting >= MAX_NESTING:
             raise Opaque(f"`{of.name}` stands too deep inside views and functions")
         inner = Context(context.catalogue, context.settings, view=isinstance(of, Relation))
-        inner.nesting, inner.steps = context.nesting + 1, context.steps
+        inner.nesting, inner.steps_left = context.nesting + 1, context.steps_left
         inner.in_function = isinstance(of, Function)
         flows: list[Flow] = []
         try:
@@ -301,7 +301,7 @@ class Queries:
             if not isinstance(raw.stmt, ast.SelectStmt) or raw.stmt.intoClause is not None:
                 raise Opaque(f"`{of.name}` does more than reading")
             flows = [item.flow for item in Queries(inner).rows(raw.stmt, Scope())]
-        context.steps = inner.steps
+        context.steps_left = inner.steps_left
         context.catalogue.keep_expansion(key, (flows, inner.findings))
         return flows, inner.findings
 
