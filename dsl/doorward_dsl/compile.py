@@ -52,7 +52,10 @@ def compile_modules(
         report += check_data_conflicts(defined, data)
     for module in resolved.modules:
         _check_module(module, defined, requests.of(module.governs), faulty, report)
-    ordered = tuple(_order(module, resolved.exports, faulty, report) for module in resolved.modules)
+    ordered = tuple(
+        _order(module, _names(module, resolved.exports, requests), faulty, report)
+        for module in resolved.modules
+    )
     tree = RuleTree(ordered)
     graph = dependencies(tree)
     recursion = check_recursion(graph, faulty)
@@ -92,11 +95,16 @@ def compile_query(body: Body, program: Program | None = None) -> Body:
     return ordered
 
 
+def _names(module: Module, exported: Exports, requests: RequestTypes) -> frozenset[str]:
+    """The names that a misspelt one in a module may have meant."""
+    return exported.rules.get(module.package, frozenset()) | requests.fields(module.governs)
+
+
 def _order(
-    module: Module, exported: Exports, faulty: set[Rule | Statement], report: list[Diagnostic]
+    module: Module, names: frozenset[str], faulty: set[Rule | Statement], report: list[Diagnostic]
 ) -> Module:
     """The module with its bodies in order, but for what is faulty; what is unsafe becomes faulty too."""
-    orderer = Orderer(report, exported.rules.get(module.package, frozenset()))
+    orderer = Orderer(report, names)
     rules = []
     for rule in module.rules:
         before = len(report)

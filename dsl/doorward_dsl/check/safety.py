@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from difflib import get_close_matches
 from heapq import heappop, heappush
+from typing import Final
 
 from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.diagnostics import Diagnostic
@@ -55,6 +56,10 @@ from doorward_dsl.walk import (
 )
 
 __all__ = ["Orderer", "order_query"]
+
+
+_MOST_ROUNDS: Final = 16
+"""How often causes are looked for among what is left when the causes found so far are put aside."""
 
 
 class Orderer:
@@ -118,9 +123,10 @@ class Orderer:
 
     def body(self, body: Body, known: Set[str]) -> Body:
         """The lines of a body in order, those inside its closures too; `known` is bound from outside."""
-        ordered, rest = _order(body, known)
-        for literal, missing in rest:
-            self._unsafe(literal, missing)
+        ordered, rest = _place(body, known)
+        if rest:
+            for literal, missing in _causes(rest, set(known).union(*map(variables, ordered))):
+                self._unsafe(literal, missing)
         bound = set(known)
         lines = []
         for literal in ordered:
@@ -128,7 +134,7 @@ class Orderer:
             lines.append(self._literal(literal, bound))
             self._printing = printing
             bound |= variables(literal)
-        return tuple(lines) + tuple(literal for literal, _ in rest)
+        return (*lines, *rest)
 
     def _literal(self, literal: Literal, bound: Set[str]) -> Literal:
         if next(body_closures(literal), None) is None:
@@ -252,8 +258,8 @@ def _body_vars(body: Body) -> set[str]:
     return names
 
 
-def _order(body: Body, known: Set[str]) -> tuple[list[Literal], list[tuple[Literal, set[str]]]]:
-    """The lines that can be placed, in order, and those that cannot, each with the variables to blame.
+def _place(body: Body, known: Set[str]) -> tuple[list[Literal], dict[Literal, set[str]]]:
+    """The lines that can be placed, in order, and those that cannot, each with the variables that it misses.
 
     Lines are tried from first to last, again and again; but a line only when something it uses has been bound since.
     """
@@ -285,21 +291,28 @@ def _order(body: Body, known: Set[str]) -> tuple[list[Literal], list[tuple[Liter
             queued |= ready
         if not sweep:
             sweep, following = following, []
-    rest = {body[index]: missing[index] for index in sorted(missing)}
-    return ordered, _root_causes(list(rest), rest, bound | shared)
+    return ordered, {body[index]: missing[index] for index in sorted(missing)}
 
 
-def _root_causes(
-    waiting: list[Literal], missing: Mapping[Literal, set[str]], everything: Set[str]
-) -> list[tuple[Literal, set[str]]]:
-    """The lines that cannot be placed with the variables to name: those that no other such line would bind."""
-    promised: set[str] = set()
-    for literal in waiting:
-        promised |= outputs(literal, everything - missing[literal]) - missing[literal]
-    causes = [(literal, missing[literal] - promised) for literal in waiting]
-    if any(names for _, names in causes):
-        return causes
-    return [(literal, missing[literal]) for literal in waiting]
+def _causes(rest: Mapping[Literal, set[str]], bound: Set[str]) -> list[tuple[Literal, set[str]]]:
+    """The lines that cannot be placed with the variables to blame: those that no other such line would bind.
+
+    What only follows from those is left out.
+    """
+    blamed: list[tuple[Literal, set[str]]] = []
+    assumed = set(bound)
+    for _ in range(_MOST_ROUNDS):
+        if not rest:
+            break
+        everything = assumed.union(*rest.values())
+        promised = set[str]().union(*(outputs(literal, everything) for literal in rest))
+        causes = {literal: missing - promised for literal, missing in rest.items()}
+        if not any(causes.values()):
+            causes = dict(rest)
+        blamed += causes.items()
+        assumed = assumed.union(*causes.values())
+        _, rest = _place(tuple(rest), assumed)
+    return blamed
 
 
 def _closed_over(literal: Literal) -> set[str]:

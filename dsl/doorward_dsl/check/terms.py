@@ -233,20 +233,21 @@ class TermTypes:
         return ArrayType(tuple(known)) if len(known) == len(kinds) else None
 
     def _object(self, literal: Object) -> Type | None:
+        constant_keys = len(literal.pairs) <= _MOST_FIELDS
         fields: dict[str | tuple[str, Constant], Type] = {}
         keys: list[Type | None] = []
-        values: list[Type | None] = []
         for key, value in literal.pairs:
             kind = self.kind(value)
             if kind is None:
                 return None
-            if isinstance(key, Scalar) and len(literal.pairs) <= _MOST_FIELDS:
+            keys.append(self.kind(key) or ANY)
+            constant_keys = constant_keys and isinstance(key, Scalar)
+            if isinstance(key, Scalar):
                 fields[field_key(key.value)] = kind
-            else:
-                keys.append(self.kind(key) or ANY)
-                values.append(kind)
-        rest = (union(keys) or ANY, union(values) or ANY) if keys else None
-        return ObjectType(tuple(sorted(fields.items(), key=lambda field: str(field[0]))), rest)
+        if constant_keys:
+            return ObjectType(tuple(sorted(fields.items(), key=lambda field: str(field[0]))))
+        values = [self.kind(value) for _, value in literal.pairs]
+        return ObjectType((), (union(keys) or ANY, union(values) or ANY))
 
     # --- calls -------------------------------------------------------------------------------------------------
 
