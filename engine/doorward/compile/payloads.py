@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from doorward.compile.findings import (
     AllowPayload,
@@ -18,21 +17,17 @@ from doorward.compile.findings import (
 from doorward.compile.free import constant
 from doorward.run.errors import EvaluationError, TypeMismatchError
 from doorward.run.values import Value, ordered, type_name, unkey
-from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Allow,
     Approve,
     Block,
-    ContentTarget,
     Credential,
-    FieldTarget,
-    JsonPathTarget,
     Mask,
-    MaskTarget,
     Statement,
     Term,
     TermTarget,
 )
+from doorward_dsl.translate import target_text
 
 __all__ = ["PayloadMaker", "read_target"]
 
@@ -97,8 +92,8 @@ class PayloadMaker:
             case Block():
                 return BlockPayload(reason)
             case Mask(targets=targets, masker=masker):
-                known = [target for target in map(_static_target, targets) if target is not None]
-                every = dict.fromkeys([*known, *map(read_target, texts)])
+                known = [target_text(target) for target in targets if not isinstance(target, TermTarget)]
+                every = dict.fromkeys(map(read_target, [*known, *texts]))
                 # A mask without a masker hides all there is to hide.
                 spec = MaskerSpec("redact") if masker is None else MaskerSpec(masker.name, masker.args)
                 return MaskPayload(reason, tuple(every), spec)
@@ -122,24 +117,6 @@ def _dynamic_terms(statement: Statement) -> list[Term]:
     return []
 
 
-def _static_target(target: MaskTarget) -> Target | None:
-    match target:
-        case FieldTarget(parts):
-            return Target("field", ".".join(parts))
-        case JsonPathTarget(steps):
-            return Target("json_path", "$" + "".join(map(_json_step, steps)))
-        case ContentTarget(detector):
-            return Target("content", detector)
-        case _:
-            return None
-
-
-def _json_step(step: Any) -> str:
-    if isinstance(step, int) or step == "*":
-        return f"[{step}]"
-    return f".{step}" if step.isidentifier() else f"[{step!r}]"
-
-
 def read_target(text: str) -> Target:
     """A target as a policy's own value names it: `$.a.b`, `content(card_number)`, or a field such as
     `t.c`."""
@@ -148,8 +125,3 @@ def read_target(text: str) -> Target:
     if text.startswith("content(") and text.endswith(")"):
         return Target("content", text[len("content(") : -1].strip())
     return Target("field", text)
-
-
-def undefined_part(span: Span) -> EvaluationError:
-    """The error of a head whose part has no value."""
-    return EvaluationError("a part of this statement's head is undefined", span)
