@@ -17,6 +17,7 @@ __all__ = ["Answer", "Bounds"]
 
 _METHODS: Final = {1: "partial", 2: "format_preserving", 3: "hash", 4: "replace", 5: "null"}
 _MAX_BYTES: Final = 256 << 10
+_VALUE_OVERHEAD: Final = 6  # what a value costs in a record even when it is empty or null
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Answer:
         return column
 
     def _value(self, index: int, value: bytes | None) -> str | None:
+        self._size += _VALUE_OVERHEAD
         if value is None:
             return None
         if len(value) > self.bounds.value_bytes:

@@ -63,8 +63,11 @@ class ResourceCatalogue:
         return await self._read() if self.needs_reading else self._hash
 
     async def reread(self) -> str:
-        """Its hash, read again unless that was done just now. Raises `Refused`."""
-        return self._hash if time.monotonic() - self._read_at < _MIN_AGE else await self._read()
+        """Its hash, read again, though not more often than every half second. Raises `Refused`."""
+        early = self._read_at + _MIN_AGE - time.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+        return await self._read()
 
     async def _read(self) -> str:
         if self._reading is None:

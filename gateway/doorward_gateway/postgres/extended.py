@@ -22,11 +22,13 @@ from doorward_gateway.postgres.rows import Shape, format_of, formatted
 from doorward_gateway.postgres.simple import statement_text
 from doorward_gateway.postgres.statements import Portal, Prepared
 from doorward_gateway.postgres.surroundings import ServerSurroundings
-from doorward_gateway.postgres.values import readable
+from doorward_gateway.postgres.values import abridged, readable
 
 __all__ = ["ExtendedFlow"]
 
 _TEXT: Final = 0
+_MAX_PARAMETER: Final = 16 << 10
+"""Of a longer value the engine, approvers and the record get a digest, to which consent is bound just the same."""
 
 
 class ExtendedFlow:
@@ -117,9 +119,18 @@ class ExtendedFlow:
         if target.what == b"S":
             prepared = await self._prepared(target.name)
             self._link.send(message, Expected(Awaited.DESCRIBE, prepared=prepared))
+        elif await self._is_cursor(target.name):
+            await self._describe_cursor(message, target.name)
         else:
             portal = await self._portal(target.name)
             self._link.send(message, Expected(Awaited.DESCRIBE, prepared=portal.prepared, portal=portal))
+
+    async def _describe_cursor(self, message: bytes, name: bytes) -> None:
+        """Describe for a cursor made by DECLARE: its columns have the types that FETCH will announce."""
+        quoted = statement_text(name).replace('"', '""')
+        considered = await self._gate.consider(Request(f'FETCH NEXT FROM "{quoted}"', extended=True))
+        cursor = Prepared(name, considered.request.statement, (), considered.plan)
+        self._link.send(message, Expected(Awaited.DESCRIBE, prepared=cursor))
 
     async def _close(self, message: bytes) -> None:
         target = messages.parse_close(message)
@@ -136,7 +147,7 @@ class ExtendedFlow:
     async def _prepared(self, name: bytes) -> Prepared:
         await self._certain(self._pipeline.statements, name)
         prepared = self._pipeline.statements.get(name)
-        if prepared is None:
+        if prepared is None or not await self._surroundings.holds(name, prepared.text, cursor=False):
             shown = name.decode(errors="replace")
             raise Refused.because(SqlState.UNKNOWN_STATEMENT, f'prepared statement "{shown}" does not exist')
         return prepared
@@ -144,11 +155,18 @@ class ExtendedFlow:
     async def _portal(self, name: bytes) -> Portal:
         await self._certain(self._pipeline.portals, name)
         portal = self._pipeline.portals.get(name)
-        if portal is None:
+        if portal is None or not await self._surroundings.holds(name, portal.prepared.text, cursor=True):
             raise Refused.because(
                 SqlState.UNKNOWN_PORTAL, f'portal "{name.decode(errors="replace")}" does not exist'
             )
         return portal
+
+    async def _is_cursor(self, name: bytes) -> bool:
+        """Whether the name is that of a cursor made by DECLARE, and not of a portal made by Bind."""
+        if name in self._pipeline.portals:
+            return False
+        await self._surroundings.freshen()
+        return name.decode(errors="replace") in self._surroundings.cursors
 
     async def _certain(self, names: Names[Prepared] | Names[Portal], name: bytes) -> None:
         if not names.certain(name, self._pipeline.segment):
@@ -163,7 +181,7 @@ class ExtendedFlow:
         ):
             await self._link.describe(prepared)
         return tuple(
-            readable(prepared.parameter_type(index), value, binary[index])
+            abridged(readable(prepared.parameter_type(index), value, binary[index]), _MAX_PARAMETER)
             for index, value in enumerate(bind.parameters)
         )
 

@@ -26,6 +26,7 @@ from doorward_gateway.postgres.operation import Considered, Operation, Refused, 
 from doorward_gateway.postgres.plan import plan_of
 from doorward_gateway.postgres.protocol import Backend, SqlState
 from doorward_gateway.postgres.reports import Report
+from doorward_gateway.postgres.values import abridged
 from doorward_gateway.recording import Recorder
 from doorward_gateway.recording.bodies import OperationBody, decision_body
 from doorward_proto.v1 import decision_pb2 as pb
@@ -33,6 +34,8 @@ from doorward_proto.v1 import decision_pb2 as pb
 __all__ = ["Caller", "Gate", "Surroundings"]
 
 _MAX_RECORDED: Final = 64 << 10
+_MAX_RECORDED_VALUE: Final = 1024
+_MAX_VALUES: Final = 128
 
 
 @dataclass(slots=True)
@@ -273,7 +276,9 @@ class Gate:
             "op": number,
             "action": "query",
             "statement": request.statement[:_MAX_RECORDED],
-            "parameters": list(request.parameters),
+            "parameters": [
+                abridged(value, _MAX_RECORDED_VALUE) for value in request.parameters[:_MAX_VALUES]
+            ],
             "attribution": considered.attribution.document(),
             "decision": decision_body(considered.decision),
             "facts": dict(considered.facts),

@@ -85,7 +85,9 @@ class Link:
         """
         within = self.pipeline.open  # the client has not ended its segment: it must not be ended for it
         results: list[list[bytes]] = []
-        last: asyncio.Future[None] | None = None
+        last = _future()
+        # What an earlier sequence may have left behind when the server broke it off.
+        self.send(messages.close(b"S", OWN_NAME), Expected(Awaited.CLOSE, hidden=True, outcome=last))
         for statement in statements:
             rows: list[bytes] = []
             results.append(rows)
@@ -103,8 +105,7 @@ class Link:
             self._server.write(messages.flush())
         else:
             self.send(messages.sync(), Expected(Awaited.SYNC, hidden=True))
-        if last is not None:
-            await self._outcome(last, within)
+        await self._outcome(last, within)
         return [[query_text(row) for row in rows] for rows in results]
 
     async def _outcome(self, last: asyncio.Future[None], within: bool) -> None:

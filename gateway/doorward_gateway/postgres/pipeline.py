@@ -83,6 +83,9 @@ class Names(Generic[T]):
     confirmed: dict[bytes, T] = field(default_factory=dict)
     asked: dict[bytes, tuple[int, T | None]] = field(default_factory=dict)
 
+    def __contains__(self, name: bytes) -> bool:
+        return name in self.asked or name in self.confirmed
+
     def ask(self, name: bytes, segment: int, item: T | None) -> None:
         """A message is on its way that gives the name to `item`, or takes it away (`None`)."""
         self.asked[name] = (segment, item)
@@ -149,8 +152,8 @@ class Pipeline:
         elif expected.kind is Awaited.COPY_END:
             if not self._owed:
                 return expected  # nobody takes the data, and the server ignores its end
-        elif expected.kind is not Awaited.QUERY:
-            self.open = True
+        else:
+            self.open = expected.kind is not Awaited.QUERY  # a simple query ends what came before it
         self._owed.append(expected)
         return expected
 

@@ -6,7 +6,7 @@ the server is asked before the next decision, on the session's own connection an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from doorward_gateway.engine_client import EngineClient
@@ -46,6 +46,11 @@ class ServerSurroundings:
         """The content hash of the catalogue that the statements are read against."""
         return self._own or self._resource.hash
 
+    @property
+    def cursors(self) -> Collection[str]:
+        """The names of the open cursors and portals, as of the last `freshen`."""
+        return self._settings.cursors.keys()
+
     def document(self) -> dict[str, Any]:
         """The settings, as in the `postgres` part of an access request."""
         return {**self._settings.document(), "database": self._database}
@@ -78,6 +83,18 @@ class ServerSurroundings:
                 await self._freshen_schema()
         if not self._own:
             await self._resource.current()
+
+    async def holds(self, name: bytes, text: str, *, cursor: bool) -> bool:
+        """Whether a prepared statement or portal is still of that text, as far as the server has told.
+
+        SQL can take a name away (`DEALLOCATE`, `CLOSE`) and give it to something else (`PREPARE`, `DECLARE`); the
+        masks of the one must not be taken for those of the other. Raises `Refused` and `SegmentFailed`.
+        """
+        if not name:
+            return True  # no SQL can name these
+        await self.freshen()
+        known = self._settings.cursors if cursor else self._settings.prepared
+        return known.get(name.decode(errors="replace"), text) == text
 
     async def reread(self) -> bool:
         """Reads the catalogue again; whether it is another one. Raises `Refused` and `SegmentFailed`."""

@@ -4,13 +4,14 @@ maskers.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-__all__ = ["TEXT", "TEXT_FAMILY", "readable", "text_of_binary"]
+__all__ = ["TEXT", "TEXT_FAMILY", "abridged", "readable", "text_of_binary"]
 
 TEXT: Final = 25
 """The OID of the type `text`."""
@@ -43,6 +44,14 @@ def readable(type_oid: int, value: bytes | None, binary: bool) -> str | None:
         return None
     text = text_of_binary(type_oid, value) if binary else value.decode(errors="replace")
     return "\\x" + value.hex() if text is None else text
+
+
+def abridged(text: str | None, limit: int) -> str | None:
+    """The text, or where it is longer than `limit` its beginning with a digest of the whole, so that equal stays equal."""
+    if text is None or len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{text[:256]}… ({len(text)} characters, sha256 {digest})"
 
 
 def _integer(value: bytes) -> str:

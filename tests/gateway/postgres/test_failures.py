@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import time
 from typing import Any
@@ -31,6 +32,19 @@ def test_the_engine_dies_and_returns(own_shop: Any) -> None:
                 return False
 
         own_shop.until("the session goes on", answers)
+
+
+def test_a_record_that_cannot_be_written(own_shop: Any) -> None:
+    gateway = own_shop.processes["gateway"].pid
+    with own_shop.connect("wes") as connection:
+        connection.execute("insert into orders values (3101, 1, 1)")
+        _, hard = resource.prlimit(gateway, resource.RLIMIT_FSIZE)
+        resource.prlimit(gateway, resource.RLIMIT_FSIZE, (1, hard))
+        for prepare in (False, True):
+            with pytest.raises(psycopg.errors.IoError, match="cannot be recorded, so it is refused"):
+                connection.execute("insert into orders values (3102, 1, 1)", prepare=prepare)
+        resource.prlimit(gateway, resource.RLIMIT_FSIZE, (hard, hard))
+        assert connection.execute("select count(*) from orders where id > 3100").fetchone() == (1,)
 
 
 def test_a_gateway_that_is_told_to_stop_says_goodbye(own_shop: Any) -> None:

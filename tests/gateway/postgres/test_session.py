@@ -42,7 +42,7 @@ async def test_asyncpg_reads(shop: Any) -> None:
         )
         for _ in range(2):
             rows = await statement.fetch(2)
-            assert [row["id"] for row in rows] == [3, 6]
+            assert [row["id"] for row in rows] == [1, 4]
         async with connection.transaction():
             assert await connection.fetchval("select count(*) from orders") == 500
     finally:
@@ -112,11 +112,21 @@ def test_a_block_fails_the_transaction_as_an_error_of_the_server_would(shop: Any
         assert connection.execute("select count(*) from orders where id = 1001").fetchone() == (0,)
 
 
+def pipelined(connection: psycopg.Connection[Any], *statements: str) -> None:
+    with connection.pipeline():
+        for statement in statements:
+            connection.execute(statement)
+
+
 def test_a_block_in_a_pipeline_undoes_the_pipeline(shop: Any) -> None:
     with shop.connect("wes") as connection:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.pipeline():
-            connection.cursor().executemany("insert into orders values (%s, 1, 1)", [(1002,), (1003,)])
-            connection.execute("drop table orders")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            pipelined(
+                connection,
+                "insert into orders values (1002, 1, 1)",
+                "drop table orders",
+                "insert into orders values (1003, 1, 1)",
+            )
         assert connection.execute("select count(*) from orders where id > 1000").fetchone() == (0,)
         with connection.pipeline():
             first = connection.execute("select 1")
