@@ -44,6 +44,8 @@ class Features:
     ward: bool = False
     governs: bool = False
     """Has a `governs` line, so that `allow if …` is a statement and not a rule."""
+    logic: frozenset[str] = frozenset()
+    """Which of `and`, `or` and `not` (before a body) are imported."""
 
 
 class Ahead:
@@ -53,6 +55,8 @@ class Ahead:
         self.text = text
         self.tokens = tokens
         self.features = features
+        self.closing: dict[int, int] = {}
+        """Opening brackets and their fellows, by index."""
         end = len(text)
         self.end = Token("$END", "", end, end, False, True)
 
@@ -218,13 +222,20 @@ class Ahead:
         operator = follower.kind in ("INFIX", "MINUS", "BAR", "ASSIGN", "UNIFY")
         return operator or (follower.tight and follower.kind in ("ATTR", "LSQB", "LPAR"))
 
+    def connects(self, at: int) -> bool:
+        """Whether the braces that open at an index are the first operand of an imported `and` or `or`."""
+        after = self.closing.get(at)
+        return after is not None and self.peek(after + 1).text in self.features.logic & {"and", "or"}
+
     def balanced(self) -> bool:
-        """Whether every bracket has its fellow."""
-        open_brackets: list[str] = []
-        for token in self.tokens:
+        """Whether every bracket has its fellow; finds the fellows."""
+        open_brackets: list[tuple[str, int]] = []
+        for at, token in enumerate(self.tokens):
             kind = token.kind
             if kind in OPENERS:
-                open_brackets.append(OPENERS[kind])
-            elif kind in CLOSERS and (not open_brackets or open_brackets.pop() != kind):
-                return False
+                open_brackets.append((OPENERS[kind], at))
+            elif kind in CLOSERS:
+                if not open_brackets or open_brackets[-1][0] != kind:
+                    return False
+                self.closing[open_brackets.pop()[1]] = at
         return not open_brackets

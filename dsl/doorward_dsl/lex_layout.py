@@ -32,7 +32,7 @@ _STARTERS = frozenset(
 
 _KEYWORDS = frozenset(KEYWORDS.values())
 _TRACKED = frozenset(
-    "INFIX LPAR LSQB LBRACE CALL INDEX RPAR RSQB RBRACE COMMA SEP COLON EVERY IF UNLESS ASSIGN UNIFY CONTAINS ELSE"  # noqa: SIM905
+    "INFIX AND OR LPAR LSQB LBRACE CALL INDEX RPAR RSQB RBRACE COMMA SEP COLON EVERY IF UNLESS ASSIGN UNIFY CONTAINS ELSE"  # noqa: SIM905
     " WITH EXPECT TEMPLATE_START TEMPLATE_MIDDLE TEMPLATE_END".split()
 )
 """Kinds that change what is open or what may follow."""
@@ -48,7 +48,8 @@ _OPENED = {
 _CLOSED_BY = {**OPENERS, "TEMPLATE_START": "TEMPLATE_END"}
 _BRACKETS = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
 _BODIES = frozenset(("body", "comprehension", "test"))
-_NOT_AT_START = frozenset("INFIX NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
+_NOT_AT_START = frozenset("INFIX AND OR NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
+_LITERAL_STARTS = frozenset(("", "SEP", "LBODY", "IF", "UNLESS", "BAR", "LPAR", "TEMPLATE_START"))
 _TEST_WORDS = {"given": "GIVEN", "when": "WHEN", "expect": "EXPECT"}
 _WILDCARD = re.compile(r"(?:\*|[A-Za-z_][A-Za-z_\d]*+)(?:\.(?:\*|[A-Za-z_][A-Za-z_\d]*+))*+")
 
@@ -152,6 +153,8 @@ class _Layout:
                 continue
             if kind in _KEYWORDS:
                 kind = self.keyword(at, token, kind)
+            elif kind == "IDENT" and self.previous in ENDERS and token.text in self.ahead.features.logic:
+                kind = kind if self.ahead.named(at, self.previous, token.line_start) else token.text.upper()
             if at > first and self.is_over(at, token, kind):
                 token.kind = "IDENT" if kind == "IDENT" else token.kind
                 break
@@ -261,7 +264,7 @@ class _Layout:
     def track(self, at: int, token: Token, kind: str) -> str:
         """Keep count of what is open; the kind of the token, which for `{` depends on it."""
         frame = self.frame
-        if kind == "INFIX":
+        if kind in ("INFIX", "AND", "OR"):
             frame.infixes += 1
             frame.operators += 1
         elif kind in _OPENED:
@@ -317,6 +320,11 @@ class _Layout:
         previous = self.previous
         if previous in ENDERS:
             return self.frame.kind == "top" or self.frame.every > 0
+        logic = self.ahead.features.logic
+        if logic and (previous in ("AND", "OR") or (previous == "NOT" and "not" in logic)):
+            return True
+        if logic and previous in _LITERAL_STARTS and self.ahead.connects(at):
+            return True
         if previous == "ELSE" or (previous == "IF" and self.elses > 0):
             return True
         if previous not in ("IF", "UNLESS"):

@@ -38,7 +38,7 @@ def parse_module(source: Source) -> Module:
     parser = _Parser(source)
     parsed = _Parts()
     ward = source.dialect == "ward"
-    features = Features(ward, ward and _has_governs(lexed.tokens))
+    features = Features(ward, ward and _has_governs(lexed.tokens), _imported_logic(lexed.tokens))
     for statement in statements(source.text, lexed.tokens, features):
         try:
             parsed.add(parser.parse(statement, "statement"))
@@ -180,3 +180,23 @@ def _has_governs(tokens: list[Token]) -> bool:
             if following.text == "*" or (following.kind == "IDENT" and not following.line_start):
                 return True
     return False
+
+
+_LOGIC = frozenset(("and", "or", "not"))
+_IMPORTS_LOGIC: dict[tuple[str, ...], frozenset[str]] = {
+    ("rego", ".v2"): _LOGIC,
+    ("future", ".keywords"): _LOGIC,
+    **{("future", ".keywords", f".{word}"): frozenset((word,)) for word in _LOGIC},
+}
+
+
+def _imported_logic(tokens: list[Token]) -> frozenset[str]:
+    """Which of the newer keywords `and`, `or` and `not` (before a body) the file imports."""
+    found: frozenset[str] = frozenset()
+    for at, token in enumerate(tokens):
+        if token.kind == "IMPORT" and at + 1 < len(tokens) and tokens[at + 1].text in ("rego", "future"):
+            end = at + 2
+            while end < len(tokens) and tokens[end].kind == "ATTR":
+                end += 1
+            found |= _IMPORTS_LOGIC.get(tuple(part.text for part in tokens[at + 1 : end]), frozenset())
+    return found

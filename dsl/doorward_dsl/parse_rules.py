@@ -43,7 +43,7 @@ _Else: TypeAlias = "tuple[Token, bool, Term | None, Body, int]"
 """`else`, whether `:=`, the value, the body, and where it ends."""
 
 _IMPORT_ROOTS = ("data", "input", "future", "rego")
-_FUTURE = ("contains", "every", "if", "in")
+_FUTURE = ("and", "contains", "every", "if", "in", "not", "or")
 
 
 class RuleBuilder(TermBuilder):
@@ -96,8 +96,8 @@ class RuleBuilder(TermBuilder):
                 ref.span,
                 f"did you mean `data.{'.'.join(path)}`?",
             )
-        if path[0] == "rego" and path != ("rego", "v1"):
-            raise self.refuse(f"invalid import `{'.'.join(path)}`, must be `rego.v1`", ref.span)
+        if path[0] == "rego" and path[1:] not in (("v1",), ("v2",)):
+            raise self.refuse(f"invalid import `{'.'.join(path)}`, must be `rego.v1` or `rego.v2`", ref.span)
         if path[0] == "future":
             if path[1:2] != ("keywords",):
                 raise self.refuse("invalid import, must be `future.keywords`", ref.span)

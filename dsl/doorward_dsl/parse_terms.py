@@ -444,6 +444,52 @@ class TermBuilder:
                 raise self.refuse("expected a variable after `every`", part.span)
         return Every(key, value, collection, body, Span(self.source, word.start, end))  # type: ignore[arg-type]
 
+    # --- `and`, `or` and bodies after `not` ------------------------------------------------------------------
+    #
+    # Each side is a query of its own that binds nothing outside itself, so it is lowered to a comprehension here,
+    # and no later stage has to know of it: `a or b` is `[[true | a] != [], [true | b] != []] != [false, false]`.
+
+    def side_block(self, block: _Block) -> ExprTerm:
+        body, end = block
+        return self._holds(body, Span(self.source, body[0].span.start, end))
+
+    def conjunction(self, left: Expr, word: Token, right: Expr) -> ExprTerm:
+        return self._connected("equal", True, left, word, right)
+
+    def disjunction(self, left: Expr, word: Token, right: Expr) -> ExprTerm:
+        return self._connected("neq", False, left, word, right)
+
+    def not_group(self, word: Token, expr: Expr) -> Not:
+        return self.not_(word, expr)
+
+    def not_block(self, word: Token, block: _Block) -> Not:
+        return self.not_(word, self.side_block(block))
+
+    def group(self, opening: Token, expr: Expr, closing: Token) -> Expr:
+        return replace(expr, span=Span(self.source, opening.start, closing.end))
+
+    def group_with(self, opening: Token, expr: Expr, withs: list[With], closing: Token) -> Expr:
+        span = Span(self.source, opening.start, closing.end)
+        return self._holds((self.literal_with(expr, withs),), span)
+
+    def group_not(self, opening: Token, word: Token, expr: Expr, closing: Token) -> Expr:
+        return self.group(opening, self.not_(word, expr), closing)
+
+    def group_not_block(self, opening: Token, word: Token, block: _Block, closing: Token) -> Expr:
+        return self.group(opening, self.not_block(word, block), closing)
+
+    def _holds(self, body: Body, span: Span) -> ExprTerm:
+        """Whether the body has an answer, as a term that is always true or false."""
+        answers = ArrayComprehension(Scalar(True, span), body, span)
+        return ExprTerm(Call(("neq",), (answers, Array((), span)), span, span), span)
+
+    def _connected(self, name: str, value: bool, left: Expr, word: Token, right: Expr) -> ExprTerm:
+        sides = [self._holds((self.literal_plain(side),), side.span).term for side in (left, right)]
+        span = Span(self.source, left.span.start, right.span.end)
+        mark = Span(self.source, word.start, word.end)
+        constant = Array((Scalar(value, mark), Scalar(value, mark)), mark)
+        return ExprTerm(Call((name,), (Array(tuple(sides), span), constant), span, mark), span)
+
     def literal_plain(self, expr: Expr) -> Literal:
         return Literal(expr, (), expr.span)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.shapes import shape
 
-from doorward_dsl import Source, parse_module, parse_query
+from doorward_dsl import ParseError, Source, parse_module, parse_query
 
 QUERIES = [
     ("x := {1 | 1}", "(:= x {1 | 1})"),
@@ -155,3 +155,40 @@ def test_comments_are_kept_without_their_marks() -> None:
 def test_a_byte_order_mark_and_carriage_returns_are_white_space() -> None:
     module = parse_module(Source("p.rego", "\ufeffpackage t\r\n\r\np if {\r\n\tx\r\n\ty\r\n}\r\n"))
     assert shape(module.rules[0]) == "(rule p | x; y)"
+
+
+def holds(body: str) -> str:
+    return f"(neq [true | {body}] [])"
+
+
+LOGIC = [
+    ("x or y", f"(neq [{holds('x')} {holds('y')}] [false false])"),
+    ("x and y", f"(equal [{holds('x')} {holds('y')}] [true true])"),
+    ("{ x; y } and z", f"(equal [{holds(holds('x; y'))} {holds('z')}] [true true])"),
+    ("not { x; y }", f"(not {holds('x; y')})"),
+    ("(x or y)\nwith input as 1", f"(with (neq [{holds('x')} {holds('y')}] [false false]) input=1)"),
+    ("or(x, y)", "(or x y)"),
+    ("x.and.or == and.x", '(equal (ref x "and" "or") (ref and "x"))'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), LOGIC)
+@pytest.mark.parametrize("imported", ["rego.v2", "future.keywords"])
+def test_imported_logic_is_lowered(text: str, expected: str, imported: str) -> None:
+    module = parse_module(Source("p.rego", f"package t\nimport {imported}\np if {{\n  {text}\n}}\n"))
+    assert shape(module.rules[0].body) == expected
+
+
+def test_and_binds_tighter_than_or() -> None:
+    def read(text: str) -> str:
+        return shape(parse_module(Source("p.rego", f"package t\nimport rego.v2\np if {text}\n")).rules[0])
+
+    assert read("a or b and c") == read("a or (b and c)") != read("(a or b) and c")
+    assert read("a and b and c") == read("(a and b) and c") != read("a and (b and c)")
+
+
+def test_logic_is_no_keyword_unless_imported() -> None:
+    text = "package t\nimport future.keywords.or\nand := 1\np if x or and == 1\n"
+    assert len(parse_module(Source("p.rego", text)).rules) == 2
+    with pytest.raises(ParseError, match="unexpected `and`"):
+        parse_module(Source("p.rego", text + "q if x and y\n"))
