@@ -29,7 +29,7 @@ _MODULES: Final = frozenset({".rego", ".ward"})
 _DATA: Final = frozenset({".json", ".yaml", ".yml"})
 _MAX_FILES: Final = 100_000
 _MAX_BYTES: Final = 1 << 30
-_MAX_NODES: Final = 20_000_000
+_MAX_NODES: Final = 3_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +162,21 @@ def _problem(source: Source, message: str, offset: int = 0) -> Diagnostic:
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as OPA takes it: what JSON can say; a date is a string."""
+    """YAML as OPA takes it: what JSON can say; a date is a string, a key is text and stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        own = [self._key(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if len(own) != len(set(own)):
+            twice = next(key for at, key in enumerate(own) if key in own[:at])
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key `{twice}` is given twice", node.start_mark
+            )
+        self.flatten_mapping(node)
+        return {self._key(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def _key(self, node: yaml.Node) -> str:
+        key = self.construct_object(node, deep=True)
+        return key if isinstance(key, str) else json.dumps(key)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -191,15 +205,12 @@ def _load(source: Source) -> Any:
 
 
 def _as_json(value: Any, left: list[int]) -> Any:
-    """YAML's values as JSON has them:
-
-    Keys are text, numbers exact. `left` bounds what aliases may grow to.
-    """
+    """YAML's values as JSON has them, numbers exact; `left` bounds what aliases may grow to."""
     left[0] -= 1
     if left[0] < 0:
         raise ValueError("it is too large")
     if isinstance(value, dict):
-        return {_key(key): _as_json(item, left) for key, item in value.items()}
+        return {key: _as_json(item, left) for key, item in value.items()}
     if isinstance(value, list):
         return [_as_json(item, left) for item in value]
     if value is None or isinstance(value, bool | int | str):
@@ -207,10 +218,6 @@ def _as_json(value: Any, left: list[int]) -> Any:
     if isinstance(value, float):
         return exact_number(repr(value))
     raise ValueError(f"`{type(value).__name__}` has no place in JSON")
-
-
-def _key(key: Any) -> str:
-    return key if isinstance(key, str) else json.dumps(key)
 
 
 def _merge(data: dict[str, Any], source: Source, document: Any) -> Diagnostic | None:
