@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from doorward_dsl.check.absence import check_absence
 from doorward_dsl.check.calls import check_calls
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
@@ -56,6 +57,12 @@ def compile_modules(
         _order(module, _names(module, resolved.exports, requests), faulty, report)
         for module in resolved.modules
     )
+    for module in ordered:
+        request = requests.of(module.governs)
+        if not isinstance(request, AnyType):
+            for statement in module.statements:
+                if statement not in faulty:
+                    report += check_absence(statement, request)
     tree = RuleTree(ordered)
     graph = dependencies(tree)
     recursion = check_recursion(graph, faulty)

@@ -232,3 +232,48 @@ def test_subpackages_are_governed_with_the_package_that_says_so() -> None:
 def test_without_schemas_requests_are_untyped() -> None:
     module = parse_module(Source("p.ward", "package p\ngoverns anything\nblock if input.x.y == 1\n"))
     assert compile_modules([module]).statements[0].kinds == ("anything",)
+
+
+ABSENT = [
+    ('block if resource.labels.team != "dba"', "3:10", "`resource.labels.team` may be missing", '"team", …)'),
+    ('approve by "x" if principal.claims.level < 3', "3:19", "this approve would not apply", "object.get"),
+    ('mask a.b with redact if startswith(resource.labels.team, "x")', "3:36", "this mask would not", ""),
+    ('block if lower(principal.claims["x"]) == "a"', "3:16", "may be missing", 'principal.claims, "x"'),
+    ('block if { team := resource.labels.team; team != "dba" }', "3:20", "may be missing", ""),
+    ("block if data.limits[principal.id] < 3", "3:10", "may be missing", "(data.limits, principal.id, …)"),
+    ('block if { x := lower(resource.labels.team); x == "a" }', "3:23", "may be missing", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "message", "hint"), ABSENT)
+def test_a_restriction_must_not_hang_on_what_may_be_missing(
+    text: str, place: str, message: str, hint: str
+) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(f"package p\ngoverns postgres\n{text}\n")
+    (first,) = caught.value.diagnostics
+    assert (first.code, str(first.span)) == ("ward_absence_error", f"0.ward:{place}")
+    assert message in first.message
+    assert hint in (first.hint or "")
+
+
+HANDLED = [
+    'block if resource.labels.team == "dba"',
+    'block if not resource.labels.team == "dba"',
+    'block if not startswith(resource.labels.team, "x")',
+    "block if principal.id in data.suspended",
+    'block if object.get(resource.labels, "team", "") != "dba"',
+    'block if { resource.labels.team; resource.labels.team != "dba" }',
+    'block if sql.writes unless resource.labels.team != "x"',
+    "block if some team in resource.labels",
+    'block if { some name; resource.labels[name] != "x" }',
+    'block if resource.environment != "prod"',
+    "block if count(sql.tables) > 3",
+    'allow if resource.labels.team != "dba"',
+    "block if data.limits.rows < 3",
+]
+
+
+@pytest.mark.parametrize("text", HANDLED)
+def test_absence_is_fine_where_it_restricts_or_is_handled(text: str) -> None:
+    assert len(compiled(f"package p\ngoverns postgres\n{text}\n").statements) == 1
