@@ -14,11 +14,17 @@ expressions of their own because they bind.
 
 After `resolve`, the same classes stand for the same things under these rules:
 
-- a `Var` is a local variable with a name unique in its rule (`x`, `x#2`); `_` has become a fresh `Var` each time;
+- a `Var` is a local variable with a name unique in its rule (`x`, `x#2`; `$` where no user named it); `_` has become a
+  fresh `Var` each time (`_#1`). Alone, `Var("data")` and `Var("input")` are the whole documents: no local has those names;
 - every global name is a `Ref` whose head is `Var("data")` or `Var("input")` and whose path is complete
   (imports, rule names of the package, and the fields of a governed request are all spelled out);
+- the target and the value of a `with` that name a built-in function stay as written (`Var("count")`, `io.jwt.decode`);
+  no local of a rule has the bare name of one;
 - a `Call` names a built-in (`name` = `("count",)`, `("json", "patch")`) or a user function by its full path
   (`("data", "pkg", "f")`);
+- a call with one argument more than its function takes, on a line of its own, is a `Unify` of that argument with the
+  call; `print(x, y)` is `internal.print([{$ | $ = x}, {$ | $ = y}])`; `rego.metadata` calls are their values;
+- head terms do not iterate: `p contains xs[_]` has become `p contains $ if $ = xs[_]`;
 - `some x` declarations are gone; `Assign` stays and always binds fresh variables;
 - `import`s are used up; Ward statements stand beside the rules with resolved bodies.
 """
