@@ -210,7 +210,7 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
         tables_written=sorted(findings.written),
         columns=_names(findings.columns),
         columns_returned=_names(returned),
-        columns_filtered=_names(findings.filtered | findings.compared),
+        columns_filtered=_names(findings.filtered | findings.compared | findings.matched),
         columns_written=sorted(findings.assigned),
         columns_stored=_names(findings.stored),
         functions=sorted(findings.functions),
@@ -229,7 +229,9 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
     )
     outputs = tuple(tuple(_spelt_out(item, catalogue) for item in some) for some in batch.outputs)
     stored = _without_marker(frozenset(findings.stored), catalogue)
-    return Analysis(dict(facts), outputs, stored, frozenset(findings.filtered) - {ANYTHING})
+    selecting = frozenset(findings.filtered | findings.matched) - {ANYTHING}
+    probed = _without_marker(frozenset(findings.filtered | findings.compared), catalogue)
+    return Analysis(dict(facts), outputs, stored, selecting, probed)
 
 
 def _spelt_out(output: OutputColumn, catalogue: Catalogue) -> OutputColumn:

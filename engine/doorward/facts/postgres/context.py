@@ -86,6 +86,10 @@ class Context:
         """Notes columns that decide which rows come."""
         self.findings.filtered |= sources
 
+    def match(self, sources: frozenset[Column]) -> None:
+        """Notes columns that decide which rows come by being equal to stored values, and in no other way."""
+        self.findings.matched |= sources
+
     def compare(self, sources: frozenset[Column]) -> None:
         """Notes columns that a value depends on by way of a comparison."""
         self.findings.compared |= sources
@@ -93,12 +97,15 @@ class Context:
     @contextmanager
     def filters_apart(self) -> Iterator[set[Column]]:
         """Gathers what a sub-query inside an expression is filtered by: its value depends on that, the rows outside do
-        not.
+        not. The set is complete when the block is left.
         """
-        outside, inside = self.findings.filtered, set[Column]()
-        self.findings.filtered = inside
+        findings, inside = self.findings, set[Column]()
+        filtered, matched = findings.filtered, findings.matched
+        findings.filtered, findings.matched = set(), set()
         try:
             yield inside
         finally:
-            self.findings.filtered = outside
-            self.findings.compared |= inside
+            inside |= findings.filtered | findings.matched
+            findings.compared |= findings.filtered
+            matched |= findings.matched
+            findings.filtered, findings.matched = filtered, matched

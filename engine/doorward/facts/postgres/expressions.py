@@ -166,6 +166,16 @@ class Expressions:
 
     def condition(self, node: Node, scope: Scope) -> Flow:
         """An expression that decides which rows come."""
+        if isinstance(node, ast.BoolExpr) and node.boolop.name == "AND_EXPR":
+            self._context.step(node)
+            return derive([self.condition(item, scope) for item in node.args])
+        if _is_equality(node):
+            flows = self.each((node.lexpr, node.rexpr), scope)
+            if all(flow.pure for flow in flows):
+                self._context.step(node)
+                self._operator(node, flows)
+                self._context.match(derive(flows).sources)
+                return derive(flows)
         flow = self.walk(node, scope)
         self._context.filter(flow.sources)
         return flow
@@ -375,6 +385,17 @@ def _spine(node: Node) -> list[Node]:
         found.append(node)
         node = node.lexpr
     return found
+
+
+def _is_equality(node: Node) -> bool:
+    """Whether a condition is `column = column`."""
+    return (
+        isinstance(node, ast.A_Expr)
+        and node.kind.name == "AEXPR_OP"
+        and trees.strings(node.name) == ("=",)
+        and isinstance(node.lexpr, ast.ColumnRef)
+        and isinstance(node.rexpr, ast.ColumnRef)
+    )
 
 
 def _compares(node: Node) -> bool:

@@ -21,13 +21,16 @@ class Opaque(Exception):
 
 
 class Flow(NamedTuple):
-    """Where a value comes from: see `OutputColumn`. `type` is its type where that is certain, as
-    `format_type` has it.
+    """Where a value comes from: see `OutputColumn`.
+
+    `type` is its type where that is certain, as `format_type` has it. `pure`: it is a stored value in every row, never
+    a constant or another expression that the statement could have chosen.
     """
 
     direct: frozenset[Column] = _NONE
     derived: frozenset[Column] = _NONE
     type: str | None = None
+    pure: bool = False
 
     @property
     def sources(self) -> frozenset[Column]:
@@ -59,6 +62,7 @@ def merge(flows: Iterable[Flow]) -> Flow:
         _NONE.union(*(flow.direct for flow in several)),
         _NONE.union(*(flow.derived for flow in several)),
         types.pop() if len(types) == 1 else None,
+        all(flow.pure for flow in several),
     )
 
 
@@ -67,7 +71,8 @@ class Findings:
     """Everything about a statement but its outputs. Sets only grow, so that walking a part twice changes nothing.
 
     `filtered` are the columns that decide which rows come; `compared` those on which but a value depends, by way of a
-    comparison. `changes_meaning`: names may mean something else for later statements. `gathers`: many rows may end up
+    comparison; `matched` those that decide which rows come, but only by being equal to another stored value.
+    `changes_meaning`: names may mean something else for later statements. `gathers`: many rows may end up
     in one value (`string_agg`, `ARRAY(SELECT …)`), so that a LIMIT bounds nothing.
     """
 
@@ -77,6 +82,7 @@ class Findings:
     columns: set[Column] = field(default_factory=set)
     filtered: set[Column] = field(default_factory=set)
     compared: set[Column] = field(default_factory=set)
+    matched: set[Column] = field(default_factory=set)
     assigned: set[str] = field(default_factory=set)
     stored: set[Column] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)

@@ -86,13 +86,16 @@ class Analysis:
     statement returns no rows. `stored` are the columns whose values may leave other than through `outputs`: written to
     another column, handed to a function with side effects, kept under another name; a mask on one of them cannot be
     carried out. `selecting` are the columns that decide which rows come, in which order or group: what an answer tells
-    about them it tells by the rows that are there, not by any output.
+    about them it tells by the rows that are there, not by any output. `probed` are the columns that the statement puts
+    a question to (a comparison, an order, a group); not those that it only joins on, by equality with other stored
+    values.
     """
 
     facts: dict[str, Any]
     outputs: tuple[tuple[OutputColumn, ...], ...] = ()
     stored: frozenset[Column] = frozenset()
     selecting: frozenset[Column] = frozenset()
+    probed: frozenset[Column] = frozenset()
 
 
 class SqlFacts(BaseModel):

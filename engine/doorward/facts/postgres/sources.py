@@ -142,7 +142,8 @@ class Sources:
         for column, described, flow in zip(columns, relation.columns, behind, strict=True):
             direct = flow.direct | {column, *kin.get(column.name, ())}
             derived = flow.derived | {ANYTHING} if column.name in repeating else flow.derived
-            fields.append(Field(column.name, Flow(direct, derived, described.type)))
+            pure = not derived and (relation.definition is None or flow.pure)
+            fields.append(Field(column.name, Flow(direct, derived, described.type, pure)))
         if relation.kind == "S" and not fields:
             fields = [Field(name, Flow(type=type_)) for name, type_ in _SEQUENCE]
         return tuple(fields)
@@ -176,8 +177,9 @@ class Sources:
             if len(found) != 1:
                 raise Opaque(f"the join column `{name}` cannot be resolved")
             sides.append(found[0])
-            self._context.filter(found[0].sources)
             self._context.findings.columns |= found[0].sources
+        note = self._context.match if all(flow.pure for flow in sides) else self._context.filter
+        note(derive(sides).sources)
         if node.jointype is JoinType.JOIN_RIGHT:
             sides.reverse()
         # Where the two sides are of different types the value is converted; it still is the value of either

@@ -155,6 +155,7 @@ class Statement:
         before.columns |= inner.columns
         before.filtered |= inner.filtered
         before.compared |= inner.compared
+        before.matched |= inner.matched
         before.functions |= inner.functions
         return Walked(plan)
 

@@ -1,0 +1,49 @@
+"""Joining on a column is not asking about it, as long as both sides are stored values."""
+
+from __future__ import annotations
+
+import pytest
+
+from doorward.facts.postgres import Catalogue, Settings, analyse
+
+JOINED = [
+    "SELECT o.note FROM customers c JOIN orders o ON o.note = c.email AND o.id = c.id",
+    "SELECT o.note FROM customers c, orders o WHERE o.note = c.email",
+    "SELECT 1 FROM customers c LEFT JOIN (SELECT note AS email FROM orders) o USING (email)",
+    "SELECT 1 FROM (SELECT email FROM customers) c NATURAL JOIN (SELECT note AS email FROM orders) o",
+    "SELECT (SELECT max(o.id) FROM orders o WHERE o.id = c.id) FROM customers c JOIN orders x ON x.note = c.email",
+]
+PROBED = [
+    "SELECT 1 FROM customers WHERE email = 'a@example.com'",
+    "SELECT 1 FROM customers WHERE email = $1",
+    "SELECT 1 FROM customers WHERE email LIKE 'a%'",
+    "SELECT 1 FROM customers c JOIN orders o ON o.note = upper(c.email)",
+    "SELECT 1 FROM customers c JOIN orders o ON o.note < c.email",
+    "SELECT 1 FROM customers c JOIN orders o ON o.note = c.email OR o.id = 1",
+    "SELECT 1 FROM customers c JOIN (VALUES ('a@example.com')) v(x) ON v.x = c.email",
+    "SELECT 1 FROM customers c JOIN (SELECT 'a@example.com' AS email) v USING (email)",
+    "SELECT 1 FROM customers c JOIN (SELECT note FROM orders UNION SELECT 'a@example.com') v(x) ON v.x = c.email",
+    "SELECT 1 FROM customers c JOIN (SELECT COALESCE(note, 'a@example.com') x FROM orders) v ON v.x = c.email",
+    "WITH RECURSIVE r(x) AS (SELECT note FROM orders UNION ALL SELECT 'a' FROM r) SELECT 1 FROM r, customers WHERE email = x",
+    "SELECT id FROM customers ORDER BY email",
+    "SELECT count(*) FROM customers GROUP BY email",
+    "SELECT email = note FROM customers, orders",
+    "SELECT CASE WHEN email > 'm' THEN 1 END FROM customers",
+]
+
+
+@pytest.mark.parametrize("text", JOINED)
+def test_joins_do_not_probe(text: str, catalogue: Catalogue, settings: Settings) -> None:
+    analysis = analyse(text, catalogue, settings)
+    assert analysis.facts["opaque_reason"] == ""
+    assert "customers.email" in analysis.facts["columns_filtered"]
+    assert "customers.email" in {str(c) for c in analysis.selecting}
+    assert "customers.email" not in {str(c) for c in analysis.probed}
+
+
+@pytest.mark.parametrize("text", PROBED)
+def test_questions_probe(text: str, catalogue: Catalogue, settings: Settings) -> None:
+    analysis = analyse(text, catalogue, settings)
+    assert analysis.facts["opaque_reason"] == ""
+    assert "customers.email" in analysis.facts["columns_filtered"]
+    assert "customers.email" in {str(c) for c in analysis.probed}
