@@ -10,6 +10,8 @@ from typing import Final
 
 from . import (
     aggregates,
+    aws,
+    certificates,
     composites,
     crypto,
     encoding,
@@ -17,7 +19,9 @@ from . import (
     globs,
     graph,
     graphqls,
+    http,
     json_patch,
+    json_schemas,
     json_text,
     jwt,
     net,
@@ -37,6 +41,8 @@ __all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
 
 BUILTINS: Final[Table] = {
     **aggregates.BUILTINS,
+    **aws.BUILTINS,
+    **certificates.BUILTINS,
     **composites.BUILTINS,
     **crypto.BUILTINS,
     **encoding.BUILTINS,
@@ -44,7 +50,9 @@ BUILTINS: Final[Table] = {
     **globs.BUILTINS,
     **graph.BUILTINS,
     **graphqls.BUILTINS,
+    **http.BUILTINS,
     **json_patch.BUILTINS,
+    **json_schemas.BUILTINS,
     **json_text.BUILTINS,
     **jwt.BUILTINS,
     **net.BUILTINS,
