@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from doorward_dsl.lex import KEYWORDS, Token
+from doorward_dsl.parse_bodies import BodyBuilder
 from doorward_dsl.parse_suggest import near_miss
-from doorward_dsl.parse_terms import TermBuilder, kind_of
+from doorward_dsl.parse_terms import kind_of
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Array,
@@ -46,7 +47,7 @@ _IMPORT_ROOTS = ("data", "input", "future", "rego")
 _FUTURE = ("and", "contains", "every", "if", "in", "not", "or")
 
 
-class RuleBuilder(TermBuilder):
+class RuleBuilder(BodyBuilder):
     """Makes what stands at the top level of a Rego file."""
 
     # --- package and imports ---------------------------------------------------------------------------------

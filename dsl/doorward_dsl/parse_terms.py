@@ -13,27 +13,17 @@ from doorward_dsl.source import Source, Span
 from doorward_dsl.syntax import (
     Array,
     ArrayComprehension,
-    Assign,
-    Body,
     Call,
-    Every,
-    Expr,
-    ExprTerm,
     Literal,
-    Not,
     Object,
     ObjectComprehension,
     Ref,
     Scalar,
     Set,
     SetComprehension,
-    SomeDecl,
-    SomeIn,
     Template,
     Term,
-    Unify,
     Var,
-    With,
 )
 
 __all__ = ["MEMBER", "MEMBER_WITH_KEY", "Refused", "TermBuilder", "kind_of"]
@@ -73,9 +63,6 @@ class Refused(Exception):
 _Step: TypeAlias = "tuple[Term | tuple[Term, ...], int]"
 """One step of a reference, and where it ends: a term in brackets or after a dot, or the arguments of a call."""
 
-_Block: TypeAlias = "tuple[Body, int]"
-"""The expressions between braces, and where the closing one ends."""
-
 
 def kind_of(term: Term) -> str:
     """What a user calls this kind of term."""
@@ -114,25 +101,31 @@ class TermBuilder:
     # --- lists -----------------------------------------------------------------------------------------------
 
     def list_empty(self) -> list[Any]:
+        """An empty list."""
         return []
 
     def list_of_one(self, item: Any) -> list[Any]:
+        """The first of a list."""
         return [item]
 
     def list_more(self, items: list[Any], item: Any) -> list[Any]:
+        """One more of a list."""
         items.append(item)
         return items
 
     def list_after_separator(self, items: list[Any], _separator: Token, item: Any) -> list[Any]:
+        """One more of a list, after a comma or a line end."""
         items.append(item)
         return items
 
     # --- scalars and names -----------------------------------------------------------------------------------
 
     def var(self, token: Token) -> Var:
+        """`x`"""
         return Var(token.text, Span(self.source, token.start, token.end))
 
     def string(self, token: Token) -> Scalar:
+        """`"text"` or a raw string."""
         span = Span(self.source, token.start, token.end)
         try:
             return Scalar(string_value(token.text), span)
@@ -140,6 +133,7 @@ class TermBuilder:
             raise self.refuse(str(error), span) from None
 
     def number(self, token: Token) -> Scalar:
+        """`1`, `.5`, `1e3`"""
         span = Span(self.source, token.start, token.end)
         try:
             return Scalar(number_value(token.text), span)
@@ -147,15 +141,19 @@ class TermBuilder:
             raise self.refuse(str(error), span) from None
 
     def true(self, token: Token) -> Scalar:
+        """`true`"""
         return Scalar(True, Span(self.source, token.start, token.end))
 
     def false(self, token: Token) -> Scalar:
+        """`false`"""
         return Scalar(False, Span(self.source, token.start, token.end))
 
     def null(self, token: Token) -> Scalar:
+        """`null`"""
         return Scalar(None, Span(self.source, token.start, token.end))
 
     def negative(self, sign: Token, operand: Term) -> Term:
+        """`-1`, or `-x`, which is `0 - x`."""
         span = Span(self.source, sign.start, operand.span.end)
         value = operand.value if isinstance(operand, Scalar) else None
         if (
@@ -175,6 +173,7 @@ class TermBuilder:
         return Call(("minus",), (zero, operand), span, self.span(sign.start, sign.end))
 
     def parenthesize(self, opening: Token, term: Term, closing: Token) -> Term:
+        """`(x)`: the term itself, with the parentheses in its place."""
         inner = replace(term, span=Span(self.source, opening.start, closing.end))
         self.parenthesized[id(inner)] = inner
         return inner
@@ -182,21 +181,27 @@ class TermBuilder:
     # --- references and calls --------------------------------------------------------------------------------
 
     def attribute(self, token: Token) -> _Step:
+        """`.name`"""
         return Scalar(token.text[1:], Span(self.source, token.start + 1, token.end)), token.end
 
     def index(self, _opening: Token, term: Term, closing: Token) -> _Step:
+        """`[x]` right after what it indexes."""
         return term, closing.end
 
     def call_empty(self, opening: Token, closing: Token) -> _Step:
+        """`()` right after a name."""
         return (), closing.end
 
     def call(self, opening: Token, items: list[Term], closing: Token) -> _Step:
+        """`(x, y)` right after a name."""
         return tuple(items), closing.end
 
     def call_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> _Step:
+        """`(x, y,)` right after a name."""
         return tuple(items), closing.end
 
     def reference(self, head: Term, steps: list[_Step]) -> Term:
+        """`head.a["b"](x)`: a term and all that continues it."""
         start = head.span.start
         inside = id(head) in self.parenthesized
         if isinstance(head, Scalar | Template) or (isinstance(head, Ref) and inside):
@@ -232,13 +237,16 @@ class TermBuilder:
     # --- operators -------------------------------------------------------------------------------------------
 
     def infix_first(self, left: Term, operator: Token, right: Term) -> Operators:
+        """`a + b`: the beginning of a chain, still flat."""
         return [left, operator, right]
 
     def infix_more(self, chain: Operators, operator: Token, right: Term) -> Operators:
+        """`… + c`: one more link of the chain."""
         chain += operator, right
         return chain
 
     def infix(self, chain: Operators) -> Term:
+        """The chain as calls, by precedence."""
         if len(chain) == 3:
             return self._operation(*chain)
         operands: list[Any] = [chain[0]]
@@ -292,59 +300,74 @@ class TermBuilder:
     # --- collections -----------------------------------------------------------------------------------------
 
     def array_empty(self, opening: Token, closing: Token) -> Array:
+        """`[]`"""
         return Array((), self.span(opening.start, closing.end))
 
     def array(self, opening: Token, items: list[Term], closing: Token) -> Array:
+        """`[x, y]`"""
         return Array(tuple(items), Span(self.source, opening.start, closing.end))
 
     def array_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> Array:
+        """`[x, y,]`"""
         return self.array(opening, items, closing)
 
     def array_leading(self, opening: Token, _comma: Token, items: list[Term], *closing: Token) -> Array:
+        """`[, x]`, which OPA still reads."""
         return self.array(opening, items, closing[-1])
 
     def set(self, opening: Token, items: list[Term], closing: Token) -> Set:
+        """`{x, y}`"""
         return Set(tuple(items), Span(self.source, opening.start, closing.end))
 
     def set_comma(self, opening: Token, items: list[Term], _comma: Token, closing: Token) -> Set:
+        """`{x, y,}`"""
         return self.set(opening, items, closing)
 
     def set_leading(self, opening: Token, _comma: Token, items: list[Term], *closing: Token) -> Set:
+        """`{, x}`, which OPA still reads."""
         return self.set(opening, items, closing[-1])
 
     def object_empty(self, opening: Token, closing: Token) -> Object:
+        """`{}`"""
         return Object((), self.span(opening.start, closing.end))
 
     def object(self, opening: Token, pairs: list[tuple[Term, Term]], closing: Token) -> Object:
+        """`{k: v}`"""
         return Object(tuple(pairs), Span(self.source, opening.start, closing.end))
 
     def object_comma(
         self, opening: Token, pairs: list[tuple[Term, Term]], _comma: Token, closing: Token
     ) -> Object:
+        """`{k: v,}`"""
         return self.object(opening, pairs, closing)
 
     def object_leading(
         self, opening: Token, _comma: Token, pairs: list[tuple[Term, Term]], *closing: Token
     ) -> Object:
+        """`{, k: v}`, which OPA still reads."""
         return self.object(opening, pairs, closing[-1])
 
     def pair_first(self, key: Term, _colon: Token, value: Term) -> list[tuple[Term, Term]]:
+        """`k: v`"""
         return [(key, value)]
 
     def pair_more(
         self, pairs: list[tuple[Term, Term]], _comma: Token, key: Term, _colon: Token, value: Term
     ) -> list[tuple[Term, Term]]:
+        """`…, k: v`"""
         pairs.append((key, value))
         return pairs
 
     def array_comprehension(
         self, opening: Token, head: Term, _bar: Token, body: list[Literal], closing: Token
     ) -> ArrayComprehension:
+        """`[x | body]`"""
         return ArrayComprehension(head, tuple(body), self.span(opening.start, closing.end))
 
     def set_comprehension(
         self, opening: Token, head: Term, _bar: Token, body: list[Literal], closing: Token
     ) -> SetComprehension:
+        """`{x | body}`"""
         return SetComprehension(head, tuple(body), self.span(opening.start, closing.end))
 
     def object_comprehension(
@@ -357,31 +380,33 @@ class TermBuilder:
         body: list[Literal],
         closing: Token,
     ) -> ObjectComprehension:
+        """`{k: v | body}`"""
         return ObjectComprehension(key, value, tuple(body), self.span(opening.start, closing.end))
 
     # --- template strings ------------------------------------------------------------------------------------
 
     def template_plain(self, token: Token) -> Template:
+        """`$"text"`"""
         text = self._piece(token, 2, token.text[1] == "`")
         return Template((text,) if text else (), self.span(token.start, token.end))
 
     def template_first(self, token: Token, hole: Term | Literal) -> tuple[Token, list[str | Term | Literal]]:
+        """`$"text{x`"""
         raw = token.text[1] == "`"
         return token, self._extend([], self._piece(token, 2, raw), hole)
 
     def template_more(
         self, pieces: tuple[Token, list[str | Term | Literal]], token: Token, hole: Term | Literal
     ) -> tuple[Token, list[str | Term | Literal]]:
+        """`}text{x`"""
         first, parts = pieces
         return first, self._extend(parts, self._piece(token, 1, first.text[1] == "`"), hole)
 
     def template(self, pieces: tuple[Token, list[str | Term | Literal]], token: Token) -> Template:
+        """`}text"`: the whole template string."""
         first, parts = pieces
         self._extend(parts, self._piece(token, 1, first.text[1] == "`"))
         return Template(tuple(parts), self.span(first.start, token.end))
-
-    def template_with(self, term: Term, withs: list[With]) -> Literal:
-        return self.literal_with(self.expr_term(term), withs)
 
     def _extend(
         self, parts: list[str | Term | Literal], text: str, *hole: Term | Literal
@@ -396,119 +421,3 @@ class TermBuilder:
             return template_value(token.text[marks:-1], raw)
         except ValueError as error:
             raise self.refuse(str(error), self.span(token.start, token.end)) from None
-
-    # --- expressions and bodies ------------------------------------------------------------------------------
-
-    def expr_term(self, term: Term) -> ExprTerm:
-        return ExprTerm(term, term.span)
-
-    def assign(self, target: Term, _mark: Token, value: Term) -> Assign:
-        return Assign(target, value, Span(self.source, target.span.start, value.span.end))
-
-    def unify(self, left: Term, _mark: Token, right: Term) -> Unify:
-        return Unify(left, right, Span(self.source, left.span.start, right.span.end))
-
-    def not_(self, word: Token, expr: Expr) -> Not:
-        return Not(expr, Span(self.source, word.start, expr.span.end))
-
-    def some(self, word: Token, items: list[Term]) -> SomeDecl | SomeIn:
-        span = Span(self.source, word.start, items[-1].span.end)
-        last = items[-1]
-        if isinstance(last, Call) and last.name == MEMBER and len(items) <= 2:
-            value, domain = last.args
-            return SomeIn(items[0] if len(items) == 2 else None, value, domain, span)
-        names = []
-        for item in items:
-            if not isinstance(item, Var):
-                raise self.refuse(
-                    f"unexpected {kind_of(item)} after `some`",
-                    item.span,
-                    "write `some x in xs`, `some k, v in xs` or `some x, y`",
-                )
-            names.append(item)
-        return SomeDecl(tuple(names), span)
-
-    def every(self, word: Token, domain: Term, block: _Block) -> Every:
-        body, end = block
-        key: Term | None
-        if isinstance(domain, Call) and domain.name == MEMBER_WITH_KEY:
-            key, value, collection = domain.args
-        elif isinstance(domain, Call) and domain.name == MEMBER:
-            key, (value, collection) = None, domain.args
-        else:
-            raise self.refuse(
-                "expected `x[, y] in xs { ... }` expression", domain.span, "write `every x in xs { … }`"
-            )
-        for part in (key, value):
-            if part is not None and not isinstance(part, Var):
-                raise self.refuse("expected a variable after `every`", part.span)
-        return Every(key, value, collection, body, Span(self.source, word.start, end))  # type: ignore[arg-type]
-
-    # --- `and`, `or` and bodies after `not` ------------------------------------------------------------------
-    #
-    # Each side is a query of its own that binds nothing outside itself, so it is lowered to a comprehension here,
-    # and no later stage has to know of it: `a or b` is `[[true | a] != [], [true | b] != []] != [false, false]`.
-
-    def side_block(self, block: _Block) -> ExprTerm:
-        body, end = block
-        return self._holds(body, Span(self.source, body[0].span.start, end))
-
-    def conjunction(self, left: Expr, word: Token, right: Expr) -> ExprTerm:
-        return self._connected("equal", True, left, word, right)
-
-    def disjunction(self, left: Expr, word: Token, right: Expr) -> ExprTerm:
-        return self._connected("neq", False, left, word, right)
-
-    def not_group(self, word: Token, expr: Expr) -> Not:
-        return self.not_(word, expr)
-
-    def not_block(self, word: Token, block: _Block) -> Not:
-        return self.not_(word, self.side_block(block))
-
-    def group(self, opening: Token, expr: Expr, closing: Token) -> Expr:
-        return replace(expr, span=Span(self.source, opening.start, closing.end))
-
-    def group_with(self, opening: Token, expr: Expr, withs: list[With], closing: Token) -> Expr:
-        span = Span(self.source, opening.start, closing.end)
-        return self._holds((self.literal_with(expr, withs),), span)
-
-    def group_not(self, opening: Token, word: Token, expr: Expr, closing: Token) -> Expr:
-        return self.group(opening, self.not_(word, expr), closing)
-
-    def group_not_block(self, opening: Token, word: Token, block: _Block, closing: Token) -> Expr:
-        return self.group(opening, self.not_block(word, block), closing)
-
-    def _holds(self, body: Body, span: Span) -> ExprTerm:
-        """Whether the body has an answer, as a term that is always true or false."""
-        answers = ArrayComprehension(Scalar(True, span), body, span)
-        return ExprTerm(Call(("neq",), (answers, Array((), span)), span, span), span)
-
-    def _connected(self, name: str, value: bool, left: Expr, word: Token, right: Expr) -> ExprTerm:
-        sides = [self._holds((self.literal_plain(side),), side.span).term for side in (left, right)]
-        span = Span(self.source, left.span.start, right.span.end)
-        mark = Span(self.source, word.start, word.end)
-        constant = Array((Scalar(value, mark), Scalar(value, mark)), mark)
-        return ExprTerm(Call((name,), (Array(tuple(sides), span), constant), span, mark), span)
-
-    def literal_plain(self, expr: Expr) -> Literal:
-        return Literal(expr, (), expr.span)
-
-    def literal_with(self, expr: Expr, withs: list[With]) -> Literal:
-        if isinstance(expr, SomeDecl):
-            raise self.refuse("a `some` declaration has nothing to replace `with`", withs[0].span)
-        return Literal(expr, tuple(withs), Span(self.source, expr.span.start, withs[-1].span.end))
-
-    def with_(self, word: Token, target: Term, _as: Token, value: Term) -> With:
-        if not isinstance(target, Var | Ref):
-            raise self.refuse(
-                f"a {kind_of(target)} cannot be replaced by `with`",
-                target.span,
-                "expected `input`, `data` or a name",
-            )
-        return With(target, value, Span(self.source, word.start, value.span.end))
-
-    def block(self, _opening: Token, literals: list[Literal], closing: Token) -> _Block:
-        return tuple(literals), closing.end
-
-    def query(self, literals: list[Literal]) -> Body:
-        return tuple(literals)

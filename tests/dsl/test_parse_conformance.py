@@ -1,4 +1,4 @@
-"""Every module and query of OPA's conformance cases parses; skipped where the cases are not there."""
+"""Every module and query of OPA's conformance cases parses, as Rego and as Ward; skipped where they are not there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+
+from tests.support.shapes import shape
 
 from doorward_dsl import Source, parse_module, parse_query
 
@@ -24,6 +26,8 @@ def test_modules_and_queries_parse(file: Path) -> None:
         for number, text in enumerate(case.get("modules") or []):
             module = parse_module(Source(f"{case['note']}/{number}.rego", text))
             assert module.package
+            as_ward = parse_module(Source(f"{case['note']}/{number}.ward", text))
+            assert (shape(as_ward.rules), as_ward.statements) == (shape(module.rules), ())
         assert parse_query(case["query"])
         if "input_term" in case:
             assert parse_query(case["input_term"])
