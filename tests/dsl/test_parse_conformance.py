@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.support.shapes import shape
 
 from doorward_dsl import Source, parse_module, parse_query
