@@ -20,7 +20,7 @@ from doorward.decide.document import InvalidRequest
 from doorward.facts.postgres.catalogue import CatalogueError
 from doorward.serve.catalogues import Catalogues, UnknownKind
 from doorward.serve.revisions import InForce, Revisions
-from doorward.serve.wire import decision_to_wire, document_of, failure
+from doorward.serve.wire import DecisionWriter, document_of, fail
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import DecisionServiceServicer
 
@@ -42,18 +42,21 @@ class DecisionService(DecisionServiceServicer):
     def __init__(self, revisions: Revisions, catalogues: Catalogues) -> None:
         self._revisions = revisions
         self._catalogues = catalogues
+        self._writer = DecisionWriter()
 
     async def Decide(  # noqa: N802 - the names of the service
         self, request: pb.DecideRequest, context: _Context
     ) -> pb.DecideResponse:
         """One request, one decision."""
-        return self._decide(request, self._revisions.in_force)
+        response = pb.DecideResponse()
+        self._decide(request, response, self._revisions.in_force)
+        return response
 
     async def DecideBatch(  # noqa: N802
         self, request: pb.DecideBatchRequest, context: _Context
     ) -> pb.DecideBatchResponse:
         """Many requests, answered in their order under one revision."""
-        return pb.DecideBatchResponse(responses=await self._decide_all(request.requests, context))
+        return await self._decide_all(request.requests, context)
 
     async def DecideStream(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.DecideBatchRequest], context: _Context
@@ -66,45 +69,46 @@ class DecisionService(DecisionServiceServicer):
         # tells the caller that the line stands, before there is anything to answer
         await context.send_initial_metadata(())
         async for message in request_iterator:
-            yield pb.DecideBatchResponse(responses=await self._decide_all(message.requests, context))
+            yield await self._decide_all(message.requests, context)
 
     async def _decide_all(
         self, requests: Sequence[pb.DecideRequest], context: _Context
-    ) -> list[pb.DecideResponse]:
+    ) -> pb.DecideBatchResponse:
         if len(requests) > _MAX_BATCH:
             await _abort(
                 context, grpc.StatusCode.INVALID_ARGUMENT, f"more than {_MAX_BATCH} requests in one message"
             )
         in_force = self._revisions.in_force
-        responses = []
+        answer = pb.DecideBatchResponse()
         until = perf_counter() + _SLICE
         for request in requests:
-            responses.append(self._decide(request, in_force))
+            self._decide(request, answer.responses.add(), in_force)
             if perf_counter() > until:
                 await asyncio.sleep(0)  # a call that was cancelled or is out of time ends here
                 until = perf_counter() + _SLICE
-        return responses
+        return answer
 
-    def _decide(self, request: pb.DecideRequest, in_force: InForce | None) -> pb.DecideResponse:
-        request_id = request.request_id
+    def _decide(
+        self, request: pb.DecideRequest, response: pb.DecideResponse, in_force: InForce | None
+    ) -> None:
+        response.request_id = request.request_id
         if in_force is None:
-            return failure(request_id, pb.Failure.CODE_NO_POLICY, "no policies have been loaded yet")
+            fail(response, pb.Failure.CODE_NO_POLICY, "no policies have been loaded yet")
+            return
         catalogue = None
         if request.catalogue:
             catalogue = self._catalogues.get(request.catalogue)
             if catalogue is None:
-                return failure(
-                    request_id, pb.Failure.CODE_UNKNOWN_CATALOGUE, "the catalogue named is not known here"
-                )
+                fail(response, pb.Failure.CODE_UNKNOWN_CATALOGUE, "the catalogue named is not known here")
+                return
         try:
             decision = in_force.engine.decide(document_of(request), catalogue=catalogue)
-            answer = decision_to_wire(decision, want_facts=request.want_facts)
+            self._writer.write(decision, response.decision, want_facts=request.want_facts)
         except InvalidRequest as error:
-            return failure(request_id, pb.Failure.CODE_INVALID_REQUEST, str(error))
+            fail(response, pb.Failure.CODE_INVALID_REQUEST, str(error))
         except Exception as error:  # one request must not end the stream that others share
             _log.exception("a request could not be decided")
-            return failure(request_id, pb.Failure.CODE_INTERNAL, f"internal error: {type(error).__name__}")
-        return pb.DecideResponse(request_id=request_id, decision=answer)
+            fail(response, pb.Failure.CODE_INTERNAL, f"internal error: {type(error).__name__}")
 
     async def DescribeResource(  # noqa: N802
         self, request: pb.DescribeResourceRequest, context: _Context

@@ -11,7 +11,7 @@ from doorward.decide.decision import Decision, Mask, MaskMethod, Reason, Verdict
 from doorward.decide.document import InvalidRequest, parse_document
 from doorward_proto.v1 import decision_pb2 as pb
 
-__all__ = ["decision_to_wire", "document_of", "failure"]
+__all__ = ["DecisionWriter", "document_of", "fail"]
 
 _VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
     "block": pb.VERDICT_BLOCK,
@@ -26,6 +26,8 @@ _METHODS: Final[dict[MaskMethod, pb.MaskMethod]] = {
     "null": pb.MASK_METHOD_NULL,
     "redact": pb.MASK_METHOD_REDACT,
 }
+
+_REMEMBERED: Final = 1024
 
 
 def document_of(request: pb.DecideRequest) -> Any:
@@ -59,39 +61,62 @@ def _from_value(value: Value) -> Any:
             return None
 
 
-def failure(request_id: str, code: pb.Failure.Code, message: str) -> pb.DecideResponse:
-    """An answer that says that there is no decision, and why."""
-    return pb.DecideResponse(request_id=request_id, failure=pb.Failure(code=code, message=message))
+def fail(response: pb.DecideResponse, code: pb.Failure.Code, message: str) -> None:
+    """Make a response say that there is no decision, and why."""
+    response.failure.code = code
+    response.failure.message = message
 
 
-def decision_to_wire(decision: Decision, *, want_facts: bool) -> pb.Decision:
-    """The message for a decision."""
+class DecisionWriter:
+    """Writes decisions into messages.
+
+    Decisions that follow from the same findings share the very objects of their parts, so most of a message is copied
+    from the last one with these parts. For one event loop.
+    """
+
+    def __init__(self) -> None:
+        # told apart by identity, and kept alive so that an identity is not used twice
+        self._known: dict[tuple[int, ...], tuple[pb.Decision, tuple[object, ...]]] = {}
+
+    def write(self, decision: Decision, message: pb.Decision, *, want_facts: bool) -> None:
+        """Fill an empty message."""
+        parts = (decision.reasons, decision.determining, decision.masks, decision.approvals, decision.errors)
+        key = tuple(map(id, parts))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[key] = (_common(decision), parts)
+        message.CopyFrom(known[0])
+        message.decision_id = decision.decision_id
+        message.revision = decision.revision
+        message.verdict = _VERDICTS[decision.verdict]
+        message.cacheable = decision.cacheable
+        if decision.operation_hash:
+            message.operation_hash = decision.operation_hash
+        if decision.credential is not None:
+            message.credential.ttl.FromMilliseconds(decision.credential.ttl_ms)
+            message.credential.single_use = decision.credential.single_use
+            message.credential.role = decision.credential.role
+        if want_facts or decision.verdict == "approve":
+            message.facts = orjson.dumps(decision.facts)
+
+
+def _common(decision: Decision) -> pb.Decision:
+    """What decisions with the same parts have in common."""
     message = pb.Decision(
-        decision_id=decision.decision_id,
-        revision=decision.revision,
-        verdict=_VERDICTS[decision.verdict],
         reasons=[_reason(reason) for reason in decision.reasons],
         determining=[_reason(reason) for reason in decision.determining],
-        operation_hash=decision.operation_hash,
-        cacheable=decision.cacheable,
+        masks=[_mask(mask) for mask in decision.masks],
     )
-    # most decisions have none of these, and an empty list costs as much as a full one to hand over
-    if decision.masks:
-        message.masks.extend([_mask(mask) for mask in decision.masks])
     for approval in decision.approvals:
         added = message.approvals.add(
             groups=approval.groups, reason=approval.reason, statement_id=approval.statement_id
         )
         if approval.within_ms:
             added.within.FromMilliseconds(approval.within_ms)
-    if decision.credential is not None:
-        message.credential.ttl.FromMilliseconds(decision.credential.ttl_ms)
-        message.credential.single_use = decision.credential.single_use
-        message.credential.role = decision.credential.role
     for error in decision.errors:
         message.errors.add(id=error.id, code=error.code, message=error.message, place=error.place)
-    if want_facts or decision.verdict == "approve":
-        message.facts = orjson.dumps(decision.facts)
     return message
 
 
