@@ -10,7 +10,7 @@ import orjson
 from doorward_gateway.approvals.model import Approval, ApprovalEvent, Operation, Requirement
 from doorward_gateway.attribution import Attribution
 
-__all__ = ["SCHEMA", "add_event", "events", "fetch", "from_row", "insert", "set_state", "values_of"]
+__all__ = ["SCHEMA", "add_event", "events", "fetch", "forget", "from_row", "insert", "set_state", "values_of"]
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS approval (
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS approval (
     comment        TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS approval_by_state ON approval (state, deadline_ns);
+CREATE INDEX IF NOT EXISTS approval_by_deadline ON approval (deadline_ns);
 CREATE TABLE IF NOT EXISTS approval_event (
     number      INTEGER PRIMARY KEY,
     approval_id TEXT NOT NULL,
@@ -100,6 +101,14 @@ def insert(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
         ":id, :state, :node, :operation_hash, :statement_id, :request, :opened_ns, :deadline_ns)",
         values,
     )
+
+
+def forget(connection: sqlite3.Connection, before_ns: int) -> None:
+    """Deletes the approvals whose deadline was before then, with their history."""
+    old = connection.execute(
+        "DELETE FROM approval WHERE deadline_ns <= ? RETURNING id", (before_ns,)
+    ).fetchall()
+    connection.executemany("DELETE FROM approval_event WHERE approval_id = ?", [(row["id"],) for row in old])
 
 
 def fetch(connection: sqlite3.Connection, approval_id: str) -> Approval | None:

@@ -18,6 +18,7 @@ from doorward_gateway.approvals.rows import (
     add_event,
     events,
     fetch,
+    forget,
     from_row,
     insert,
     set_state,
@@ -33,8 +34,11 @@ __all__ = ["ApprovalStore"]
 _OTHERS_INTERVAL_S: Final = 0.1
 """How often to look whether another process has changed something, while somebody waits."""
 
-_LOOK_AGAIN_S: Final = 1.0
+_LOOK_AGAIN_S: Final = 10.0
 """The longest sleep of a wait, so that a clock that was set is noticed."""
+
+_KEEP_NS: Final = 30 * 86_400 * 1_000_000_000
+"""How long an approval is kept after its deadline; the record keeps it for ever."""
 
 _Outcome = Approval | tuple[ApprovalRefusal, str]
 
@@ -80,6 +84,7 @@ class ApprovalStore:
         values = values_of(approval)
 
         def work(connection: sqlite3.Connection) -> None:
+            forget(connection, now - _KEEP_NS)
             insert(connection, values)
             add_event(
                 connection, approval.id, ApprovalEvent(now, "opened", _asker(approval), requirement.reason)
@@ -201,19 +206,9 @@ class ApprovalStore:
         """Everything that happened to an approval, oldest first; attempts that were denied too."""
         return await self._database.read(lambda connection: events(connection, approval_id))
 
-    async def sweep(self, *, keep_ms: int = 30 * 86_400_000) -> int:
-        """Deletes what had its deadline more than `keep_ms` ago, with its history. Returns how many."""
-        before = self._clock() - keep_ms * 1_000_000
-
-        def work(connection: sqlite3.Connection) -> int:
-            connection.execute(
-                "DELETE FROM approval_event"
-                " WHERE approval_id IN (SELECT id FROM approval WHERE deadline_ns <= ?)",
-                (before,),
-            )
-            return connection.execute("DELETE FROM approval WHERE deadline_ns <= ?", (before,)).rowcount
-
-        return await self._database.write(work)
+    async def ping(self) -> None:
+        """Raises `StateUnavailable` when the store cannot be read."""
+        await self._database.data_version()
 
     async def _change(
         self, approval_id: str, work: Callable[[sqlite3.Connection, Approval, int], _Outcome]

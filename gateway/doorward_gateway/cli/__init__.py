@@ -11,16 +11,18 @@ import typer
 from doorward_gateway.cli.approvals import approvals
 from doorward_gateway.cli.credential import credential
 from doorward_gateway.cli.gateway import gateway
+from doorward_gateway.cli.kill import kill
 from doorward_gateway.cli.record import replay, sessions, verify
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `gateway`, `credential`, `approvals`, `sessions`, `replay` and `verify`."""
+    """Adds `gateway`, `credential`, `approvals`, `sessions`, `kill`, `replay` and `verify`."""
     app.command()(gateway)
     app.add_typer(credential, name="credential")
     app.add_typer(approvals, name="approvals")
     app.command()(sessions)
+    app.command()(kill)
     app.command()(replay)
     app.command()(verify)

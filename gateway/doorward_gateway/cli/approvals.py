@@ -37,6 +37,20 @@ def list_waiting(
 
 
 @approvals.command()
+def show(approval: _Id, gateway: GatewayUrl, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Show one request with everything that happened to it."""
+    path = f"/v1/approvals/{quote(approval, safe='')}"
+    document = call(gateway, "GET", path, read_token(token_file))
+    if as_json:
+        print_json(document)
+        return
+    _show([document])
+    for event in document["history"]:
+        line = f"  {event['at'][:19]}Z  {event['event']:<10} {event['actor']}  {event['comment']}"
+        typer.echo(printable(line).rstrip())
+
+
+@approvals.command()
 def approve(
     approval: _Id,
     gateway: GatewayUrl,

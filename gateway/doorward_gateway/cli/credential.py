@@ -1,4 +1,4 @@
-"""`doorward credential issue`."""
+"""`doorward credential`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from doorward_gateway.cli.shared import AsJson, GatewayUrl, TokenFile, call, print_json, read_token
+from doorward_gateway.text import printable
 
 __all__ = ["credential"]
 
@@ -20,11 +21,6 @@ class _Export(StrEnum):
     PSQL = "psql"
     ENV = "env"
     URI = "uri"
-
-
-@credential.callback()
-def _group() -> None:
-    """Keeps `issue` a command of its own while it is the only one."""
 
 
 @credential.command()
@@ -68,6 +64,44 @@ def issue(
         typer.echo(f"credential {issued['id']} for `{issued['resource']}`, {seconds:g} s, {uses}{role}")
         typer.echo(f"secret     {issued['secret']}")
         typer.echo(f"connect    {_psql(issued)}")
+
+
+@credential.command("list")
+def list_live(
+    gateway: GatewayUrl,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that are of no use any more.")
+    ] = False,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show your live credentials, or as an operator everybody's. Secrets are never shown again."""
+    path = "/v1/credentials?all=true" if everything else "/v1/credentials"
+    document = call(gateway, "GET", path, read_token(token_file))
+    if as_json:
+        print_json(document)
+        return
+    for entry in document["credentials"]:
+        uses = "one use" if entry["single_use"] else "many uses"
+        who, until = printable(str(entry["principal"].get("id"))), entry["expires_at"][:19]
+        typer.echo(f"{entry['id']}  {entry['state']:<8} {who}  {entry['resource']}  {uses}, until {until}Z")
+
+
+@credential.command()
+def revoke(
+    name: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="The credential, as `list` shows it.")],
+    gateway: GatewayUrl,
+    reason: Annotated[str, typer.Option(help="Why; stays in the record.")] = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a credential useless from now on; `doorward kill` also ends the sessions that it let in."""
+    path = f"/v1/credentials/{quote(name, safe='')}/revoke"
+    document = call(gateway, "POST", path, read_token(token_file), {"reason": reason} if reason else {})
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(f"revoked {document['revoked']}")
 
 
 def _variables(issued: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -29,9 +29,7 @@ def gateway(
     try:
         loaded = load(config, os.environ)
     except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(problem, err=True)
-        raise typer.Exit(USAGE) from None
+        _tell(error.problems)
     if check:
         names = ", ".join(sorted(loaded.resources))
         typer.echo(f"{config}: good; node `{loaded.node}`, resources: {names}")
@@ -41,8 +39,16 @@ def gateway(
     _log_to_standard_error()
     try:
         run(loaded)
+    except ConfigError as error:
+        _tell(error.problems)
     except GatewayError as error:
         fail(error.message, UNAVAILABLE)
+
+
+def _tell(problems: list[str]) -> NoReturn:
+    for problem in problems:
+        typer.echo(problem, err=True)
+    raise typer.Exit(USAGE)
 
 
 def _log_to_standard_error() -> None:

@@ -60,7 +60,7 @@ def console() -> Console:
     """Where tables and transcripts go: coloured and as wide as it is on a terminal, plain and wide elsewhere."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
     return Console(highlight=False, width=width, emoji=False, markup=False)
 
 

@@ -1,36 +1,40 @@
 """The HTTP API of a node, as a Starlette application. JSON in, JSON out; bearer tokens.
 
-    POST /v1/credentials             a credential, if policy allows               201  403  404
-    GET  /v1/approvals[?all=true]    what the caller may decide, or asked for     200
-    POST /v1/approvals/{id}/approve  {"reason"?}                                  200  403  404  409
-    POST /v1/approvals/{id}/refuse   {"reason"?}                                  200  403  404  409
-    GET  /v1/sessions                live sessions: one's own, operators all      200
-    POST /v1/sessions/{id}/kill      {"reason"?}; revokes its credential          200  403  404
-    GET  /healthz, /readyz           alive; able to decide and to record          200  503
+    POST /v1/credentials              a credential, if policy allows               201  403  404
+    GET  /v1/credentials[?all=true]   one's own, without secrets; operators all    200
+    POST /v1/credentials/{id}/revoke  {"reason"?}                                  200  404
+    GET  /v1/approvals[?all=true]     what the caller may decide, or asked for     200
+    GET  /v1/approvals/{id}           one, with its history                        200  404
+    POST /v1/approvals/{id}/approve   {"reason"?}                                  200  403  404  409
+    POST /v1/approvals/{id}/refuse    {"reason"?}                                  200  403  404  409
+    GET  /v1/sessions                 live sessions: one's own, operators all      200
+    POST /v1/sessions/{id}/kill       {"reason"?}; revokes its credential          200  404
+    POST /v1/kill                     {"principal"?, "credential"?, "resource"?,
+                                       "run"?, "reason"?}: all that match          200  403
+    GET  /healthz, /readyz            alive; able to decide and to record          200  503
 
-Every error is `{"error": {"code": …, "message": …}}`; 401 for a token that names nobody, 400, 408 and 413 for
-a request that is not well-formed, in time, or small enough, 503 when engine, state store or record fail.
+Every error is `{"error": {"code": …, "message": …}}`; 401 for a token that names nobody; 400, 408 and 413 for a
+request that is not well-formed, in time, or small enough; 503 when engine, state store or record fail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
 
 import structlog
-from pydantic import Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from doorward_gateway.approvals import Approval
+from doorward_gateway.control.approvals import approve, list_approvals, refuse, show_approval
+from doorward_gateway.control.credentials import list_credentials, revoke_credential
 from doorward_gateway.control.issue import issue_credential
-from doorward_gateway.control.parts import ApiError, ControlParts, Payload, answer, caller, payload
+from doorward_gateway.control.parts import ApiError, ControlParts, answer
+from doorward_gateway.control.sessions import kill, kill_session, list_sessions
 from doorward_gateway.engine_client import EngineUnavailable
 from doorward_gateway.errors import ApprovalRefused, IdentityRefused, RecordingUnavailable, StateUnavailable
-from doorward_gateway.identity import Identity
 
 __all__ = ["control_api"]
 
@@ -39,10 +43,6 @@ _log = structlog.get_logger(__name__)
 Handler = Callable[[Request, ControlParts], Awaitable[Response]]
 
 _REFUSAL_STATUS = {"unknown": 404, "not waiting": 409, "expired": 409}
-
-
-class _Reason(Payload):
-    reason: Annotated[str, Field(max_length=1024)] = ""
 
 
 def control_api(parts: ControlParts) -> Starlette:
@@ -57,11 +57,15 @@ def control_api(parts: ControlParts) -> Starlette:
     return Starlette(
         routes=[
             route("/v1/credentials", "POST", issue_credential),
-            route("/v1/approvals", "GET", _list_approvals),
-            route("/v1/approvals/{id}/approve", "POST", _approve),
-            route("/v1/approvals/{id}/refuse", "POST", _refuse),
-            route("/v1/sessions", "GET", _list_sessions),
-            route("/v1/sessions/{id}/kill", "POST", _kill_session),
+            route("/v1/credentials", "GET", list_credentials),
+            route("/v1/credentials/{id}/revoke", "POST", revoke_credential),
+            route("/v1/approvals", "GET", list_approvals),
+            route("/v1/approvals/{id}", "GET", show_approval),
+            route("/v1/approvals/{id}/approve", "POST", approve),
+            route("/v1/approvals/{id}/refuse", "POST", refuse),
+            route("/v1/sessions", "GET", list_sessions),
+            route("/v1/sessions/{id}/kill", "POST", kill_session),
+            route("/v1/kill", "POST", kill),
             route("/healthz", "GET", _healthz),
             route("/readyz", "GET", _readyz),
         ],
@@ -100,81 +104,6 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     return ApiError(status, code, message).response()
 
 
-def _is_operator(identity: Identity, parts: ControlParts) -> bool:
-    return not identity.groups.isdisjoint(parts.config.control.operators)
-
-
-async def _list_approvals(request: Request, parts: ControlParts) -> Response:
-    identity = await caller(request, parts)
-    entries = await parts.approvals.entries(waiting_only=request.query_params.get("all") != "true")
-
-    def concerns(approval: Approval) -> bool:
-        asked = approval.operation.principal.get("id") == identity.id
-        return asked or not identity.groups.isdisjoint(approval.requirement.groups)
-
-    operator = _is_operator(identity, parts)
-    return answer({"approvals": [entry.document() for entry in entries if operator or concerns(entry)]})
-
-
-async def _approve(request: Request, parts: ControlParts) -> Response:
-    return await _decide(request, parts, consent=True)
-
-
-async def _refuse(request: Request, parts: ControlParts) -> Response:
-    return await _decide(request, parts, consent=False)
-
-
-async def _decide(request: Request, parts: ControlParts, *, consent: bool) -> Response:
-    identity = await caller(request, parts)
-    reason = (await payload(request, _Reason)).reason
-    approval_id = request.path_params["id"]
-    try:
-        approval = await parts.approvals.decide(approval_id, identity, consent=consent, comment=reason)
-    except ApprovalRefused as error:
-        if error.reason in ("own request", "not a person", "wrong group"):
-            attempt: dict[str, Any] = {
-                "id": approval_id,
-                "state": "denied",
-                "decided_by": identity.id,
-                "comment": error.message,
-            }
-            session = (await parts.approvals.get(approval_id)).operation.session_id
-            await parts.recorder.append("approval", session, attempt)
-        raise
-    return answer(approval.document())
-
-
-async def _list_sessions(request: Request, parts: ControlParts) -> Response:
-    identity = await caller(request, parts)
-    operator = _is_operator(identity, parts)
-    return answer(
-        {
-            "sessions": [
-                session.document()
-                for session in parts.sessions.live()
-                if operator or session.principal.get("id") == identity.id
-            ]
-        }
-    )
-
-
-async def _kill_session(request: Request, parts: ControlParts) -> Response:
-    identity = await caller(request, parts)
-    reason = (await payload(request, _Reason)).reason or "no reason was given"
-    session = parts.sessions.get(request.path_params["id"])
-    own = session is not None and session.principal.get("id") == identity.id
-    if session is None or not (own or _is_operator(identity, parts)):
-        raise ApiError(404, "unknown_session", "there is no such session, or not for you")
-    # The session ends first: a record that cannot be written must not keep it alive.
-    session.end(f"ended by {identity.id}: {reason}")
-    if session.credential_id is not None:
-        await parts.credentials.revoke(session.credential_id)
-    await parts.recorder.append(
-        "kill", session.id, {"by": identity.id, "reason": reason, "sessions": [session.id]}
-    )
-    return answer({"ended": [session.id]})
-
-
 async def _healthz(_request: Request, _parts: ControlParts) -> Response:
     return answer({"status": "ok"})
 
@@ -186,7 +115,8 @@ async def _readyz(_request: Request, parts: ControlParts) -> Response:
     if parts.recorder.failure is not None:
         problems["recording"] = parts.recorder.failure
     try:
-        await parts.approvals.entries()
+        await parts.credentials.ping()
+        await parts.approvals.ping()
     except StateUnavailable as error:
         problems["state"] = error.message
     if problems:

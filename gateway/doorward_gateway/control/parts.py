@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -21,7 +21,18 @@ from doorward_gateway.recording import Recorder
 from doorward_gateway.sessions import SessionRegistry
 from doorward_proto.v1 import decision_pb2 as pb
 
-__all__ = ["ApiError", "ControlParts", "Decider", "Endpoint", "Payload", "answer", "caller", "payload"]
+__all__ = [
+    "ApiError",
+    "ControlParts",
+    "Decider",
+    "Endpoint",
+    "Payload",
+    "Reason",
+    "answer",
+    "caller",
+    "is_operator",
+    "payload",
+]
 
 _MAX_BODY: Final = 65_536
 _BODY_TIMEOUT_S: Final = 5.0
@@ -91,6 +102,12 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+class Reason(Payload):
+    """The body of what needs no more than a reason, and not even that."""
+
+    reason: Annotated[str, Field(max_length=1024)] = ""
+
+
 def answer(
     document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -98,6 +115,11 @@ def answer(
     return Response(
         orjson.dumps(document), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
     )
+
+
+def is_operator(identity: Identity, parts: ControlParts) -> bool:
+    """Whether the caller may see and end what belongs to others."""
+    return not identity.groups.isdisjoint(parts.config.control.operators)
 
 
 async def caller(request: Request, parts: ControlParts) -> Identity:

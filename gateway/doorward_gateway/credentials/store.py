@@ -27,7 +27,6 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS credential (
     id            TEXT PRIMARY KEY,
     secret_sha256 BLOB NOT NULL UNIQUE,
-    principal_id  TEXT NOT NULL,
     principal     TEXT NOT NULL,
     resource      TEXT NOT NULL,
     attribution   TEXT NOT NULL,
@@ -41,6 +40,25 @@ CREATE TABLE IF NOT EXISTS credential (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS credential_by_expiry ON credential (expires_ns);
 """
+
+_INSERT = """
+INSERT INTO credential
+    (id, secret_sha256, principal, resource, attribution, role, single_use, issued_ns, expires_ns)
+VALUES (:id, :digest, :principal, :resource, :attribution, :role, :single_use, :issued_ns, :expires_ns)
+"""
+_REDEEM = """
+UPDATE credential SET uses = uses + 1, last_used_ns = :now
+WHERE secret_sha256 = :digest AND resource = :resource AND revoked_ns IS NULL AND expires_ns > :now
+    AND (uses = 0 OR NOT single_use) AND (:purpose IS NULL OR attribution ->> '$.purpose' IS :purpose)
+RETURNING *
+"""
+_REVOKE = """
+UPDATE credential SET revoked_ns = :now
+WHERE id = :id AND revoked_ns IS NULL AND expires_ns > :now AND (uses = 0 OR NOT single_use)
+"""
+
+_KEEP_NS = 86_400 * 1_000_000_000
+"""How long a credential that has expired is kept, so that a refusal can say why."""
 
 _REFUSALS: dict[CredentialRefusal, str] = {
     "unknown": "the credential is not known",
@@ -109,7 +127,6 @@ class CredentialStore:
         row = {
             "id": grant.credential_id,
             "digest": _digest(secret),
-            "principal_id": str(principal["id"]),
             "principal": orjson.dumps(grant.principal).decode(),
             "resource": resource,
             "attribution": orjson.dumps(attribution.document()).decode(),
@@ -118,12 +135,13 @@ class CredentialStore:
             "issued_ns": now,
             "expires_ns": grant.expires_at_ns,
         }
-        await self._change(
-            "INSERT INTO credential (id, secret_sha256, principal_id, principal, resource, attribution, role,"
-            " single_use, issued_ns, expires_ns) VALUES (:id, :digest, :principal_id, :principal, :resource,"
-            " :attribution, :role, :single_use, :issued_ns, :expires_ns)",
-            row,
-        )
+        old = {"before": now - _KEEP_NS}
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM credential WHERE expires_ns <= :before", old)
+            connection.execute(_INSERT, row)
+
+        await self._database.write(work)
         return Issued(secret, grant)
 
     async def redeem(self, secret: str, resource: str, *, purpose: str | None = None) -> Grant:
@@ -137,13 +155,7 @@ class CredentialStore:
         values = {"digest": digest, "resource": resource, "purpose": purpose, "now": now}
 
         def work(connection: sqlite3.Connection) -> Grant | CredentialRefusal:
-            taken = connection.execute(
-                "UPDATE credential SET uses = uses + 1, last_used_ns = :now"
-                " WHERE secret_sha256 = :digest AND resource = :resource"
-                " AND revoked_ns IS NULL AND expires_ns > :now AND (uses = 0 OR NOT single_use)"
-                " AND (:purpose IS NULL OR attribution ->> '$.purpose' IS :purpose) RETURNING *",
-                values,
-            ).fetchall()
+            taken = connection.execute(_REDEEM, values).fetchall()
             if taken:
                 return _grant(taken[0])
             row = connection.execute("SELECT * FROM credential WHERE secret_sha256 = ?", (digest,)).fetchone()
@@ -156,11 +168,13 @@ class CredentialStore:
 
     async def revoke(self, credential_id: str) -> bool:
         """Makes a credential useless from now on; `False` if there was nothing left to revoke."""
-        return await self._revoke("id", credential_id) > 0
+        values = {"id": credential_id, "now": self._clock()}
+        revoked = await self._database.write(lambda connection: connection.execute(_REVOKE, values).rowcount)
+        return revoked > 0
 
-    async def revoke_principal(self, principal_id: str) -> int:
-        """Revokes every live credential of a principal; returns how many."""
-        return await self._revoke("principal_id", principal_id)
+    async def ping(self) -> None:
+        """Raises `StateUnavailable` when the store cannot be read."""
+        await self._database.data_version()
 
     async def entries(self, *, live_only: bool = True) -> list[CredentialState]:
         """The credentials that are kept, newest first."""
@@ -174,21 +188,6 @@ class CredentialStore:
             CredentialState(_grant(row), _state(row, now), row["uses"], row["last_used_ns"]) for row in rows
         ]
         return [state for state in states if state.state == "live" or not live_only]
-
-    async def sweep(self, *, keep_ms: int = 86_400_000) -> int:
-        """Deletes what expired more than `keep_ms` ago; until then a refusal says why. Returns how many."""
-        before = self._clock() - keep_ms * 1_000_000
-        return await self._change("DELETE FROM credential WHERE expires_ns <= :before", {"before": before})
-
-    async def _revoke(self, column: Literal["id", "principal_id"], value: str) -> int:
-        return await self._change(
-            f"UPDATE credential SET revoked_ns = :now WHERE {column} = :value"  # noqa: S608 - a name of ours
-            " AND revoked_ns IS NULL AND expires_ns > :now AND (uses = 0 OR NOT single_use)",
-            {"value": value, "now": self._clock()},
-        )
-
-    async def _change(self, statement: str, values: Mapping[str, Any]) -> int:
-        return await self._database.write(lambda connection: connection.execute(statement, values).rowcount)
 
 
 def _digest(secret: str) -> bytes:

@@ -103,7 +103,7 @@ class Refused(TypedDict, total=False):
 
 
 class CredentialBody(TypedDict, total=False):
-    """What happened to a credential; `grant` is `Grant.document()`."""
+    """What happened to a credential; `grant` is `Grant.document()`, `by` who revoked it."""
 
     event: Literal["issued", "refused", "revoked"]
     principal: dict[str, Any]
@@ -111,15 +111,17 @@ class CredentialBody(TypedDict, total=False):
     attribution: dict[str, str]
     grant: dict[str, Any]
     decision: DecisionBody
+    by: str
     reason: str
 
 
 class KillBody(TypedDict, total=False):
-    """Somebody ended sessions."""
+    """Somebody ended sessions, all of them at once, and revoked so many credentials."""
 
     by: str
     reason: str
     sessions: list[str]
+    revoked: int
 
 
 _VERDICTS: dict[int, Literal["block", "approve", "allow"]] = {1: "block", 2: "approve", 3: "allow"}

@@ -198,6 +198,23 @@ async def test_live_sessions_are_listed(node: ControlNode) -> None:
     assert (await doorward("sessions", token="t")).status == USAGE
 
 
+async def test_credentials_and_sessions_are_ended(node: ControlNode) -> None:
+    node.rule = allow
+    gateway, token = ("--gateway", node.url), token_of("ana")
+    id_ = json.loads((await issue(node, "--json")).out)["id"]
+    assert id_ in (await doorward("credential", "list", *gateway, token=token)).out
+    assert (await doorward("credential", "revoke", id_, *gateway, token=token_of("omar"))).status == REFUSED
+    done = await doorward("credential", "revoke", id_, "--reason", "lost", *gateway, token=token)
+    assert done.out == f"revoked {id_}\n"
+    await issue(node)
+    done = await doorward("kill", "--principal", "ana", *gateway, token=token_of("sec"))
+    assert done.out == "ended 0 sessions, revoked 1 credentials\n"
+    assert (await doorward("kill", "--principal", "ana", *gateway, token=token_of("omar"))).status == REFUSED
+    assert (await doorward("kill", "none", *gateway, token=token)).status == REFUSED
+    assert (await doorward("kill", *gateway, token=token)).status == USAGE
+    assert (await doorward("kill", "s", "--run", "r", *gateway, token=token)).status == USAGE
+
+
 AGENT = {"id": "agent-refunds", "kind": "agent", "groups": ["agents"]}
 
 

@@ -161,6 +161,10 @@ async def test_nobody_is_let_in_without_a_token(http: httpx.AsyncClient) -> None
         ("POST", "/v1/approvals/x/approve"),
         ("POST", "/v1/approvals/x/refuse"),
         ("GET", "/v1/sessions"),
+        ("GET", "/v1/credentials"),
+        ("POST", "/v1/credentials/x/revoke"),
+        ("GET", "/v1/approvals/x"),
+        ("POST", "/v1/kill"),
         ("POST", "/v1/sessions/x/kill"),
     ]
     wrong: list[dict[str, str]] = [
@@ -202,7 +206,7 @@ async def test_bad_requests_are_told_so(node: ControlNode, http: httpx.AsyncClie
 
 async def test_unknown_paths_and_methods(http: httpx.AsyncClient) -> None:
     assert error(await http.get("/nothing"), 404)["code"] == "not_found"
-    assert error(await http.get("/v1/credentials"), 405)["code"] == "method_not_allowed"
+    assert error(await http.put("/v1/credentials"), 405)["code"] == "method_not_allowed"
 
 
 async def ask(node: ControlNode) -> str:
@@ -323,7 +327,7 @@ async def test_sessions_are_listed_and_killed(node: ControlNode, http: httpx.Asy
     error(await http.post("/v1/sessions/none/kill", headers=as_("sec")), 404)
     assert ended == []
     response = await http.post("/v1/sessions/s1/kill", json={"reason": "off-boarded"}, headers=as_("sec"))
-    assert response.json() == {"ended": ["s1"]}
+    assert response.json() == {"ended": ["s1"], "revoked": 1}
     assert ended == ["ended by sec: off-boarded"]
     with pytest.raises(CredentialRefused, match="revoked"):
         await node.credentials.redeem(issued.secret, "warehouse")
@@ -331,6 +335,80 @@ async def test_sessions_are_listed_and_killed(node: ControlNode, http: httpx.Asy
     assert (record.session, record.body["by"], record.body["reason"]) == ("s1", "sec", "off-boarded")
     assert (await http.post("/v1/sessions/s2/kill", headers=as_("dora"))).status_code == 200
     assert verify_record(node.config.recording.directory).problem is None
+
+
+async def credential(node: ControlNode, principal: str, run: str | None = None) -> Any:
+    return await node.credentials.issue(
+        principal={"id": principal},
+        resource="warehouse",
+        attribution=Attribution(run=run),
+        ttl_ms=60_000,
+        single_use=False,
+    )
+
+
+async def test_the_kill_switch(node: ControlNode, http: httpx.AsyncClient) -> None:
+    ended: list[str] = []
+    mine, agents = await credential(node, "ana"), await credential(node, "agent-refunds", "r9")
+    used = await credential(node, "dora")
+    live(node, "s1", "ana", ended)
+    live(node, "s2", "dora", ended, used.grant.credential_id)
+    live(node, "s3", "dora", ended)
+
+    async def kill(name: str, **body: str) -> httpx.Response:
+        return await http.post("/v1/kill", json=body, headers=as_(name))
+
+    error(await kill("sec"), 400)
+    error(await kill("sec", session="s1"), 400)
+    error(await kill("ana", principal="dora"), 403)
+    other = {"credential": agents.grant.credential_id}
+    assert (await kill("ana", **other)).json() == {"ended": [], "revoked": 0}
+    assert (await kill("ana", run="r9")).json() == {"ended": [], "revoked": 0}
+    assert ended == []
+    assert (await kill("sec", run="r9")).json() == {"ended": [], "revoked": 1}
+    assert (await kill("sec", principal="dora", reason="gone")).json() == {
+        "ended": ["s2", "s3"],
+        "revoked": 1,
+    }
+    assert ended == ["ended by sec: gone"] * 2
+    left = [entry.grant.credential_id for entry in await node.credentials.entries()]
+    assert left == [mine.grant.credential_id]
+    assert (await kill("ana", resource="warehouse")).json() == {"ended": ["s1"], "revoked": 1}
+    assert [record.session for record in node.records("kill")] == ["", "s2", "s3", "s1"]
+
+
+async def test_credentials_are_listed_and_revoked(node: ControlNode, http: httpx.AsyncClient) -> None:
+    anas, doras = await credential(node, "ana"), await credential(node, "dora")
+
+    async def listed(name: str, query: str = "") -> list[str]:
+        response = await http.get(f"/v1/credentials{query}", headers=as_(name))
+        assert "dwc_" not in response.text
+        return sorted(entry["id"] for entry in response.json()["credentials"])
+
+    ids = anas.grant.credential_id, doras.grant.credential_id
+    assert await listed("ana") == [ids[0]]
+    assert await listed("sec") == sorted(ids)
+    error(await http.post(f"/v1/credentials/{ids[1]}/revoke", headers=as_("ana")), 404)
+    response = await http.post(
+        f"/v1/credentials/{ids[0]}/revoke", json={"reason": "lost"}, headers=as_("ana")
+    )
+    assert response.json() == {"revoked": ids[0]}
+    assert (await listed("ana"), await listed("ana", "?all=true")) == ([], [ids[0]])
+    (record,) = node.records("credential")
+    assert (record.body["event"], record.body["by"], record.body["reason"]) == ("revoked", "ana", "lost")
+    error(await http.post(f"/v1/credentials/{ids[0]}/revoke", headers=as_("ana")), 404)
+
+
+async def test_an_approval_is_shown_with_its_history(node: ControlNode, http: httpx.AsyncClient) -> None:
+    id_ = await ask(node)
+    await http.post(f"/v1/approvals/{id_}/approve", headers=as_("ana"))
+    await http.post(f"/v1/approvals/{id_}/refuse", json={"reason": "no"}, headers=as_("omar"))
+    document = (await http.get(f"/v1/approvals/{id_}", headers=as_("dora"))).json()
+    assert document["state"] == "refused"
+    told = [(event["event"], event["actor"]) for event in document["history"]]
+    assert told == [("opened", "dora"), ("denied", "ana"), ("refused", "omar")]
+    error(await http.get(f"/v1/approvals/{id_}", headers=as_("ana")), 404)
+    error(await http.get("/v1/approvals/none", headers=as_("sec")), 404)
 
 
 async def test_a_session_ends_also_when_that_cannot_be_recorded(
