@@ -39,6 +39,7 @@ _MAX_DOCUMENT_BYTES: Final = (
 )  # one oversized message would end the stream for everybody, so it never leaves
 _MAX_ANSWER_BYTES: Final = 64 << 20
 _MAX_CATALOGUES: Final = 256
+_DESCRIBE_TIMEOUT: Final = 30.0  # catalogues have megabytes; whoever waits for one has a deadline of its own
 _FIRST_RETRY: Final = 0.05
 _LAST_RETRY: Final = 1.0
 
@@ -168,7 +169,9 @@ class EngineClient:
         It is kept here too, for an engine that forgets it. Raises EngineUnavailable.
         """
         request = pb.DescribeResourceRequest(kind=kind, catalogue=catalogue)
-        response: pb.DescribeResourceResponse = await self._unary("DescribeResource", request)
+        response: pb.DescribeResourceResponse = await self._unary(
+            "DescribeResource", request, max(self._timeout, _DESCRIBE_TIMEOUT)
+        )
         if not response.catalogue:
             raise EngineUnavailable("the engine did not name the catalogue it was told")
         self._catalogues[response.catalogue] = (kind, catalogue)
@@ -179,14 +182,16 @@ class EngineClient:
 
     async def revision(self) -> pb.GetRevisionResponse:
         """The policy revision in force, and what was refused of the newest change; or EngineUnavailable."""
-        response: pb.GetRevisionResponse = await self._unary("GetRevision", pb.GetRevisionRequest())
+        response: pb.GetRevisionResponse = await self._unary(
+            "GetRevision", pb.GetRevisionRequest(), self._timeout
+        )
         return response
 
-    async def _unary(self, method: str, request: Any) -> Any:
+    async def _unary(self, method: str, request: Any, seconds: float) -> Any:
         if self._channel is None:
             raise EngineUnavailable("the engine client is closed")
         try:
-            return await getattr(self._stub, method)(request, timeout=self._timeout)
+            return await getattr(self._stub, method)(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             raise EngineUnavailable(self._broken(error)) from None
 

@@ -29,7 +29,7 @@ class ServeSettings(BaseModel):
     """PEM private key of the service."""
     tls_client_ca: Path | None = None
     """PEM authorities; a caller must then show a certificate of one of them."""
-    max_message_bytes: int = Field(default=8 << 20, ge=1 << 10, le=1 << 30)
+    max_message_bytes: int = Field(default=32 << 20, ge=1 << 10, le=1 << 30)
     """Largest message taken, catalogues included."""
     max_concurrent: int = Field(default=1024, ge=1)
     """Calls and streams under way at once; more are answered RESOURCE_EXHAUSTED."""

@@ -345,3 +345,62 @@ def test_policies_that_do_not_compile_raise_everything_at_once() -> None:
 )
 def test_targets_and_columns(target: str, relation: str, column: str, matches: bool) -> None:
     assert column_matches(target, relation, column) is matches
+
+
+def test_what_is_remembered_never_crosses_requests() -> None:
+    ward = """package p
+governs postgres
+allow $"{principal.id} may" if sql.read_only
+mask column with redact if { some column in data.hidden[principal.id] }
+"""
+    data = {"hidden": {"ann": ["customers.ssn"], "bob": ["customers.card", "customers.ssn"], "eve": []}}
+    engine = Engine.from_sources({"p.ward": ward}, data)
+    remembered: dict[Any, Any] = {}
+    for _ in range(2):
+        for who in ("ann", "bob", "eve"):
+            for statement in (
+                "select ssn, card from customers",
+                "select card, ssn from customers",
+                "select 1",
+            ):
+                decision = engine.decide({**ask(statement), "principal": {"id": who}}, catalogue=SHOP)
+                assert texts(decision) == {f"{who} may"}
+                hidden = {target.split(".")[1] for target in masked(decision)}
+                asked = {"ssn", "card"} if "customers" in statement else set()
+                assert hidden == {name.split(".")[1] for name in data["hidden"][who]} & asked
+                for target, outputs in masked(decision).items():
+                    assert outputs == [
+                        Output(0, statement[7:16].split(", ").index(target.split(".")[1]), False)
+                    ]
+                said = (decision.verdict, decision.reasons, decision.masks)
+                assert remembered.setdefault((who, statement), said) == said
+
+
+def test_a_new_catalogue_is_not_taken_for_the_old_one(engine: Engine) -> None:
+    statement = ask("select name from customers")
+    assert masked(engine.decide(statement, catalogue=SHOP)) == {}
+    columns = [["name", 1, "text"], ["ssn", 2, "text"], ["card", 3, "text"]]
+    document = {
+        "server_version": 180000,
+        "database": "shop",
+        "relations": [
+            ["public", "people", 500, "r", columns],
+            [
+                "public",
+                "customers",
+                501,
+                "v",
+                columns,
+                [],
+                False,
+                "SELECT ssn AS name, name AS ssn, card FROM public.people",
+            ],
+        ],
+        "functions": [],
+    }
+    other = Catalogue.from_json(json.dumps(document).encode())
+    ward = "package p\ngoverns postgres\nallow\nmask people.ssn with redact\n"
+    engine = Engine.from_sources({"p.ward": ward})
+    assert masked(engine.decide(statement, catalogue=SHOP)) == {}
+    assert masked(engine.decide(statement, catalogue=other)) == {"people.ssn": [Output(0, 0, False)]}
+    assert masked(engine.decide(statement, catalogue=SHOP)) == {}
