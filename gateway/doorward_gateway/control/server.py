@@ -43,6 +43,8 @@ class ControlServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             listening = socket.create_server((host, listen.port), family=family, backlog=128)
+            # asyncio only does so by itself where the protocol is named, and answers would wait 40 ms
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise GatewayError(
                 f"the control API cannot listen on `{listen}`: {error.strerror or error}"
