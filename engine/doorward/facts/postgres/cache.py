@@ -8,6 +8,7 @@ from cachetools import LRUCache
 
 from doorward.facts.postgres.analyse import analyse_uncached
 from doorward.facts.postgres.catalogue import Catalogue
+from doorward.facts.postgres.literals import lifted
 from doorward.facts.postgres.model import Analysis, Settings
 
 __all__ = ["AnalysisCache"]
@@ -19,12 +20,13 @@ _MAX_KEPT_TEXT = 20_000
 class AnalysisCache:
     """Analyses by catalogue, settings and text, bounded in number; the least recently used goes first.
 
-    One belongs to each engine and is safe to share between threads: a statement is analysed outside the lock,
-    and two threads that do so at once get equal answers.
+    Texts that differ only in literals which no analysis looks at share one. A cache belongs to each engine and is safe
+    to share between threads: a statement is analysed outside the lock, and two threads that do so at once get equal
+    answers.
     """
 
     def __init__(self, maxsize: int = 10_000) -> None:
-        self._kept: LRUCache[tuple[str, Settings, str], Analysis] = LRUCache(maxsize)
+        self._kept: LRUCache[tuple[str, Settings, str, bool], Analysis] = LRUCache(maxsize)
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -32,13 +34,22 @@ class AnalysisCache:
 
     def analyse(self, statement: str, catalogue: Catalogue, settings: Settings) -> Analysis:
         """`doorward.facts.postgres.analyse`, remembered."""
-        key = (catalogue.hash, settings, statement)
+        key = (catalogue.hash, settings, statement, False)
         with self._lock:
             known = self._kept.get(key)
         if known is not None:
             return known
+        if len(statement) > _MAX_KEPT_TEXT:
+            return analyse_uncached(statement, catalogue, settings)[0]
+        general = lifted(statement)
+        if general is not None and general != statement:
+            key = (catalogue.hash, settings, general, True)
+            with self._lock:
+                known = self._kept.get(key)
+            if known is not None:
+                return known
         analysis, cacheable = analyse_uncached(statement, catalogue, settings)
-        if cacheable and len(statement) <= _MAX_KEPT_TEXT:
+        if cacheable:
             with self._lock:
                 self._kept[key] = analysis
         return analysis
