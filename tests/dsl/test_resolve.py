@@ -171,9 +171,11 @@ def test_names_of_functions_stay_under_with() -> None:
 
 def test_metadata_is_written_in() -> None:
     text = (
-        "# METADATA\n# title: whole\npackage t\n\n# METADATA\n# title: one\n"
+        "# METADATA\n# title: whole\n# authors: [A <a@b.c>, B]\n# related_resources: [r]\npackage t\n\n# METADATA\n# title: one\n"
         "p := rego.metadata.rule()\n\nq := [one.path | some one in rego.metadata.chain()]\n"
     )
     program = compile_modules([parse_module(Source("t.rego", text))])
     assert rule(program.rules["t", "p"][0]) == 'data.t.p := {"title": "one", "scope": "rule"}'
-    assert '"annotations": {"title": "whole", "scope": "package"}' in rule(program.rules["t", "q"][0])
+    chain = rule(program.rules["t", "q"][0])
+    assert '"authors": [{"name": "A", "email": "a@b.c"}, {"name": "B"}]' in chain
+    assert '"related_resources": [{"ref": "r"}], "scope": "package"}' in chain

@@ -88,7 +88,26 @@ def literal_term(value: Any, span: Span) -> Term:
 
 
 def _document(one: Annotations) -> dict[str, Any]:
-    return {**one.document, "scope": one.scope}
+    """The annotations as policies see them: short forms of authors and resources spelled out."""
+    document = {**one.document, "scope": one.scope}
+    for name, spell_out in (("authors", _author), ("related_resources", _resource)):
+        entries = document.get(name)
+        if isinstance(entries, list):
+            document[name] = [spell_out(entry) if isinstance(entry, str) else entry for entry in entries]
+    return document
+
+
+def _author(text: str) -> dict[str, str]:
+    """`Name <address>`, or either alone."""
+    name, bracket, rest = text.partition("<")
+    if not bracket or not rest.endswith(">"):
+        return {"name": text.strip()}
+    found = {"name": name.strip(), "email": rest[:-1].strip()}
+    return {key: value for key, value in found.items() if value}
+
+
+def _resource(text: str) -> dict[str, str]:
+    return {"ref": text}
 
 
 def _path(module: Module, rule: Rule) -> Path:
