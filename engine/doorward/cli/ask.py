@@ -1,4 +1,4 @@
-"""Ask policies from the command line: `decide` one request, `eval` a Rego query."""
+"""Ask policies from the command line: `decide` one request, `eval` a Rego query; `schema` says how to ask."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from doorward.cli.output import NO, USAGE, fail, print_json, reported
 if TYPE_CHECKING:
     from doorward.decide.decision import Decision
 
-__all__ = ["decide", "evaluate", "register"]
+__all__ = ["decide", "evaluate", "register", "schema"]
 
 _VALUE = "doorward_value"
 """The variable that stands for the value of a query that is only a term."""
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `decide` and `eval`."""
+    """Adds `decide`, `eval` and `schema`."""
     app.command()(decide)
     app.command(name="eval")(evaluate)
+    app.command()(schema)
 
 
 def decide(
@@ -136,6 +137,24 @@ def _is_term(query: str) -> bool:
 
     body = parse_query(query)
     return len(body) == 1 and isinstance(body[0].expr, ExprTerm) and not body[0].withs
+
+
+def schema(
+    kind: Annotated[str, typer.Argument(help="A kind of request, such as postgres; or decision.")],
+    request: Annotated[
+        bool, typer.Option("--request", help="What a caller sends, rather than what a policy sees.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of the requests of a kind, or of decisions."""
+    from doorward.decide.decision import decision_schema
+    from doorward.decide.request import REQUESTS, document_schemas
+
+    if kind == "decision":
+        print_json(decision_schema())
+    elif kind not in REQUESTS:
+        raise fail(f"there is no kind `{kind}`, only {', '.join(REQUESTS)}; and decision", USAGE)
+    else:
+        print_json(REQUESTS[kind].model_json_schema() if request else document_schemas()[kind])
 
 
 def _read(name: str) -> bytes:

@@ -203,6 +203,18 @@ def test_what_goes_wrong_has_a_status(arguments: list[str], status: int, said: s
     assert "Traceback" not in result.stderr
 
 
+def test_schemas_describe_requests_and_decisions(policies: Path) -> None:
+    import jsonschema
+
+    asked = json.loads(request())
+    jsonschema.validate(asked, json.loads(run("schema", "postgres", "--request").stdout))
+    sees = json.loads(run("schema", "postgres").stdout)
+    assert {"sql", "time"} < set(sees["required"])
+    decision = json.loads(run("decide", policies, "--json", stdin=request()).stdout)
+    jsonschema.validate(decision, json.loads(run("schema", "decision").stdout))
+    assert run("schema", "gopher").exit_code == 2
+
+
 def test_version_says_of_what_it_is_made() -> None:
     assert run("version").stdout.startswith("doorward ")
     assert {"doorward", "python", "grpcio", "sqlglot"} <= set(json.loads(run("version", "--json").stdout))
