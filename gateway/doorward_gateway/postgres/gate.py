@@ -50,10 +50,19 @@ class Caller:
     session: Mapping[str, Any]
     granted: Attribution
     claims: tuple[Attribution, ...] = ()
+    _settled: Attribution | None = None
+
+    def claim(self, *claims: Attribution) -> None:
+        """The settings of the session now say this."""
+        self.claims, self._settled = claims, None
 
     def attribution(self, statement: str = "") -> Attribution:
         """Of a statement, with the labels in its comment."""
-        return settle_labels(self.granted, statement_labels(statement), *self.claims)
+        if "/*" in statement:
+            return settle_labels(self.granted, statement_labels(statement), *self.claims)
+        if self._settled is None:
+            self._settled = settle_labels(self.granted, *self.claims)
+        return self._settled
 
 
 class Surroundings(Protocol):

@@ -269,12 +269,12 @@ class Session:
         return "ended"
 
     async def _finish(self, reason: str) -> None:
+        self._client.close()
         server = self._server
         if server is not None:
             if self._pipeline.status != b"I" or len(self._pipeline):
                 await server.cancel()  # what still runs would go on unseen
             server.close()
-        self._client.close()
         if self._admitted.grant.single_use:
             try:
                 await self._services.credentials.revoke(self._admitted.grant.credential_id)
@@ -306,7 +306,7 @@ class Session:
 
     def _reported(self, surroundings: ServerSurroundings, name: str, value: str) -> None:
         if name == "application_name":
-            self._caller.claims = (labels_of(value), self._admitted.claims)
+            self._caller.claim(labels_of(value), self._admitted.claims)
             self._live.attribution = self._caller.attribution()
         surroundings.reported(name, value)
 

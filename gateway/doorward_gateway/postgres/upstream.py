@@ -148,7 +148,11 @@ async def _open(upstream: PostgresUpstream, max_message: int = _MAX_MESSAGE) -> 
         return wire
     _, wire = await loop.create_connection(make, upstream.host, upstream.port)
     if upstream.tls != "disable":
-        await _encrypt(wire, upstream)
+        try:
+            await _encrypt(wire, upstream)
+        except BaseException:
+            wire.abort()
+            raise
     return wire
 
 

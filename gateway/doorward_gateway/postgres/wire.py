@@ -7,6 +7,7 @@ written.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from doorward_gateway.postgres.protocol import ProtocolViolation
 __all__ = ["ConnectionClosed", "Wire"]
 
 _HIGH_WATER: Final = 256 << 10
+_LINGER: Final = 5.0
 
 
 class ConnectionClosed(GatewayError):
@@ -30,7 +32,9 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, framer: Framer) -> None:
         self.framer = framer
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
@@ -43,6 +47,9 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection is there, or has been wrapped in TLS."""
         self._transport = transport  # type: ignore[assignment] # streams only
+        line = transport.get_extra_info("socket")
+        if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a statement may wait for hours
         self._transport.set_write_buffer_limits(_HIGH_WATER)  # type: ignore[union-attr]
 
     def data_received(self, data: bytes) -> None:
@@ -87,13 +94,18 @@ class Wire(asyncio.Protocol):
             await self._more()
         return data
 
-    def write(self, data: bytes | bytearray) -> None:
-        """Sends whole messages; into the void once the connection is closed."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def write(self, data: bytes) -> None:
+        """Sends whole messages; into the void once the connection is closed.
+
+        What is written in one turn of the event loop leaves together.
+        """
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(data)
 
     async def drain(self) -> None:
         """Waits while the other side is too slow."""
+        self._send()
         await self._writable.wait()
 
     async def start_tls(
@@ -102,9 +114,9 @@ class Wire(asyncio.Protocol):
         """Goes on in TLS. Raises `ProtocolViolation` if bytes came before it, or the handshake fails."""
         if len(self.framer):
             raise ProtocolViolation("unencrypted bytes after the request for encryption")
-        loop = asyncio.get_running_loop()
+        self._send()
         try:
-            wrapped = await loop.start_tls(
+            wrapped = await self._loop.start_tls(
                 self._transport,  # type: ignore[arg-type] # connected by now
                 self,
                 context,
@@ -124,9 +136,12 @@ class Wire(asyncio.Protocol):
         return None if self._transport is None else self._transport.get_extra_info(name)
 
     def close(self) -> None:
-        """Sends what is written and closes."""
+        """Sends what is written and closes; a peer that does not take it is cut off after a while."""
+        self._send()
         if self._transport is not None:
             self._transport.close()
+            if not self.closed.done():
+                self._loop.call_later(_LINGER, self._transport.abort)
 
     def abort(self) -> None:
         """Closes at once."""
@@ -141,6 +156,11 @@ class Wire(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
         await self._arrived.wait()
+
+    def _send(self) -> None:
+        if self._unsent and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     def _end(self) -> None:
         self._ended = True

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import resource
 import signal
+import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.support.gateway import open_shop
 
 
 def test_the_engine_dies_and_returns(own_shop: Any) -> None:
@@ -79,3 +82,15 @@ def test_a_session_ends_when_its_credential_expires(own_shop: Any) -> None:
     assert "pg_sleep" not in own_shop.server.psql(
         "select query from pg_stat_activity where pid <> pg_backend_pid()"
     )
+
+
+def test_no_more_sessions_than_configured_and_none_that_dawdle(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path, limits={"sessions": 2, "startup_timeout": "1s"})
+    try:
+        refused = pytest.raises(psycopg.OperationalError, match="as many sessions as it takes")
+        with shop.connect("ada"), shop.connect("wes"), refused:
+            shop.connect("ada")
+        with socket.create_connection(("127.0.0.1", shop.port), timeout=20) as line:
+            assert b"start-up took too long" in line.recv(1000)
+    finally:
+        shop.stop()
