@@ -134,7 +134,7 @@ def version(
     import platform
     from importlib.metadata import version as installed
 
-    parts = {name: installed(name) for name in ("grpcio", "pglast", "pydantic", "sqlglot")}
+    parts = {name: installed(name) for name in ("grpcio", "lark", "pglast", "pydantic")}
     if as_json:
         print_json({"doorward": installed("doorward"), "python": platform.python_version(), **parts})
         return

@@ -65,11 +65,13 @@ class Revisions:
         self._seen: object = None
 
     async def load(self) -> None:
-        """Take what is in the tree now. Raises PolicyError or OSError, after having taken note of it."""
+        """Take what is in the tree now. Raises PolicyError, OSError or whatever else kept it from being taken,
+        after having taken note of it.
+        """
         try:
             # compiling is work for seconds in a large tree: decisions go on meanwhile
             engine = await asyncio.to_thread(self._compile)
-        except (PolicyError, OSError) as error:
+        except Exception as error:  # a fault of the compiler's own refuses a change like any other
             self._reject(error)
             raise
         news = self.in_force is None or self.in_force.engine.revision != engine.revision
@@ -93,12 +95,17 @@ class Revisions:
                 break
         return engine
 
-    def _reject(self, error: PolicyError | OSError) -> None:
+    def _reject(self, error: Exception) -> None:
         said = rendered(error)
         if said != self.rejected:
             self.rejected = said
             kept = self.in_force.engine.revision if self.in_force is not None else ""
-            _log.error("policies rejected", kept=kept, diagnostics=said)
+            _log.error(
+                "policies rejected",
+                kept=kept,
+                diagnostics=said,
+                exc_info=None if isinstance(error, PolicyError | OSError) else error,
+            )
         self.changed()
 
     async def watch(self, stop: asyncio.Event) -> None:
@@ -125,16 +132,18 @@ class Revisions:
         try:
             if not reported and await asyncio.to_thread(fingerprint, self._root) == self._seen:
                 return
-        except (PolicyError, OSError) as error:
+        except Exception as error:
             self._seen = None
             self._reject(error)
             return
-        with suppress(PolicyError, OSError):
+        with suppress(Exception):  # taken note of by `load`
             await self.load()
 
 
-def rendered(error: PolicyError | OSError) -> str:
+def rendered(error: Exception) -> str:
     """What is wrong with the policies, for a person: every diagnostic with the line it is about."""
     if isinstance(error, PolicyError):
         return "\n".join(render(diagnostic) for diagnostic in error.diagnostics)
-    return f"the policies cannot be read: {error}"
+    if isinstance(error, OSError):
+        return f"the policies cannot be read: {error}"
+    return f"the policies cannot be compiled: {type(error).__name__}: {error}"

@@ -217,7 +217,7 @@ def test_schemas_describe_requests_and_decisions(policies: Path) -> None:
 
 def test_version_says_of_what_it_is_made() -> None:
     assert run("version").stdout.startswith("doorward ")
-    assert {"doorward", "python", "grpcio", "sqlglot"} <= set(json.loads(run("version", "--json").stdout))
+    assert {"doorward", "python", "grpcio", "pglast"} <= set(json.loads(run("version", "--json").stdout))
 
 
 def test_commands_of_other_packages_join() -> None:
