@@ -266,6 +266,25 @@ def test_an_evaluation_over_its_budget_is_a_block_and_soon(tmp_path: Path) -> No
         assert {e.code for e in decision.errors} == {"eval_budget_error"}
 
 
+def test_a_batch_out_of_time_is_given_up(tmp_path: Path) -> None:
+    loop = "count([1 | some i in numbers.range(1, 1000); i % 2 == 0]) > 0"
+    with (
+        served(
+            write_policies(tmp_path, {"p.ward": f"package p\ngoverns postgres\nallow if {loop}\n"})
+        ) as engine,
+        engine.stub() as stub,
+    ):
+        batch = pb.DecideBatchRequest(requests=[request() for _ in range(4000)])
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.DecideBatch(batch, timeout=0.1)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert stub.Decide(request(), timeout=PATIENCE).decision.verdict == pb.VERDICT_ALLOW
+        too_many = pb.DecideBatchRequest(requests=[pb.DecideRequest()] * 5000)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.DecideBatch(too_many, timeout=PATIENCE)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def health_of(channel: grpc.Channel, service: str) -> int:
     checks = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
     return int(checks.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE).status)
