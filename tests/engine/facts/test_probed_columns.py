@@ -32,6 +32,15 @@ PROBED = [
 ]
 
 
+def test_the_questions_of_a_view_are_not_the_callers(catalogue: Catalogue, settings: Settings) -> None:
+    plain = analyse("SELECT note FROM v_nested", catalogue, settings)
+    asking = analyse("SELECT note FROM v_nested WHERE top = 'x'", catalogue, settings)
+    assert not plain.probed
+    assert "customers.card" in {str(c) for c in asking.probed}
+    called = analyse("SELECT ssn_of(5)", catalogue, settings)
+    assert "customers.id" in {str(c) for c in called.probed}
+
+
 @pytest.mark.parametrize("text", JOINED)
 def test_joins_do_not_probe(text: str, catalogue: Catalogue, settings: Settings) -> None:
     analysis = analyse(text, catalogue, settings)

@@ -243,7 +243,7 @@ class Expressions:
         argument, steps = node.arg, node.indirection
         if isinstance(argument, ast.ColumnRef) and isinstance(steps[0], ast.String):
             path = trees.strings(argument.fields)
-            item = scope.item(path[0]) if len(path) == 1 and not scope.has_column(path[0]) else None
+            item = scope.row(path[0]) if len(path) == 1 else None
             found = item.find(steps[0].sval) if item is not None else None
             if found is not None:
                 self._context.step(argument)
@@ -359,7 +359,7 @@ class Expressions:
         """`column(row)` is another way to write `row.column`."""
         if len(path) == 1 and len(arguments) == 1 and isinstance(arguments[0], ast.ColumnRef):
             row = trees.strings(arguments[0].fields)
-            item = scope.item(row[0]) if len(row) == 1 and not scope.has_column(row[0]) else None
+            item = scope.row(row[0]) if len(row) == 1 else None
             found = item.find(path[0]) if item is not None else None
             if found is not None:
                 return found.flow

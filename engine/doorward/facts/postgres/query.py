@@ -220,7 +220,7 @@ class Queries:
         argument = node.arg
         if len(node.indirection) == 1 and isinstance(argument, ast.ColumnRef):
             path = trees.strings(argument.fields)
-            item = scope.item(path[0]) if len(path) == 1 and not scope.has_column(path[0]) else None
+            item = scope.row(path[0]) if len(path) == 1 else None
             if item is not None:
                 self._context.step(argument)
                 return self._whole(item)
@@ -302,6 +302,11 @@ class Queries:
                 raise Opaque(f"`{of.name}` does more than reading")
             flows = [item.flow for item in Queries(inner).rows(raw.stmt, Scope())]
         context.steps_left = inner.steps_left
+        if isinstance(of, Relation):
+            # The questions that a view asks are its author's; a caller cannot change them, as the arguments of a function.
+            findings = inner.findings
+            findings.matched |= findings.filtered | findings.compared
+            findings.filtered, findings.compared = set(), set()
         context.catalogue.keep_expansion(key, (flows, inner.findings))
         return flows, inner.findings
 

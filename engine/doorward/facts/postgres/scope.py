@@ -144,6 +144,12 @@ class Scope:
         """Whether a bare name is a column of this very query."""
         return any(item.name == name for item in self.names.fields)
 
+    def row(self, name: str) -> Item | None:
+        """The row source that a bare name means as a value: a column of that name, however far out, comes first."""
+        if any(level.has_column(name) for level in self._levels()):
+            return None
+        return self.item(name)
+
     def item(self, name: str, schema: str | None = None) -> Item | None:
         """The row source of that name. Raises `Opaque` where one query has two."""
         for level in self._levels():
