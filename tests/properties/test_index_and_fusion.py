@@ -28,7 +28,9 @@ tests = st.one_of(
     st.builds("not {} == {}".format, places, constants),
     st.builds("not {}".format, places),
     places,
-    st.sampled_from(["helper", "count([x | some x in input.all; f(x)]) > 0", "f(input.user)", "count(input.all) > 1"]),
+    st.sampled_from(
+        ["helper", "count([x | some x in input.all; f(x)]) > 0", "f(input.user)", "count(input.all) > 1"]
+    ),
     st.sampled_from(["to_number(input.user) > 0", 'every k, v in input.deep { v == "a"; k != "b" }']),
 )
 bodies = st.lists(tests, min_size=1, max_size=4).map("; ".join)

@@ -10,14 +10,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from doorward.compile import plan
-from doorward.compile.free import Comprehension, constant, dotted, leading_names, needs
+from doorward.compile.free import (
+    Comprehension,
+    constant,
+    constant_keys,
+    dotted,
+    leading_constants,
+    leading_names,
+    needs,
+)
+from doorward.compile.globals import Globals
 from doorward.compile.plan import Block, Const, Operand, Operator
 from doorward.compile.scope import Scope
-from doorward.compile.tree import Document, Node
-from doorward.run.values import key
+from doorward.compile.tree import Document
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -45,7 +53,7 @@ from doorward_dsl.syntax import (
 )
 from doorward_dsl.syntax import Body as TreeBody
 
-__all__ = ["Answers", "Globals", "Known"]
+__all__ = ["Answers", "Known"]
 
 _OPERATORS: Final[dict[str, Operator]] = {
     "equal": "equal",
@@ -60,33 +68,6 @@ _OPERATORS: Final[dict[str, Operator]] = {
 }
 _COMPARISONS: Final = frozenset({"equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"})
 _SILENT: Final = frozenset({"print", "internal.print", "internal.test_case"})
-
-
-class Globals(Protocol):
-    """What a body may refer to beyond itself."""
-
-    @property
-    def tree(self) -> Node:
-        """All documents and functions."""
-
-    @property
-    def indexed(self) -> bool:
-        """Whether bodies may be skipped by look-ups."""
-
-    def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
-        """The number of the unit that holds what the document has at and below a constant path into it."""
-
-    def builtin_arity(self, name: str) -> int | None:
-        """How many arguments a built-in takes; None when there is none of that name, -1 when it varies."""
-
-    def is_relation(self, name: str) -> bool:
-        """Whether the built-in has many outputs for one input."""
-
-    def is_mocked(self, name: str) -> bool:
-        """Whether some `with` of the program replaces the function."""
-
-    def overlay(self, path: tuple[str, ...]) -> plan.Overlay:
-        """The documents at and below a path that a `with` replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +87,7 @@ class Answers:
         self.scope = scope
         self.program = program
 
-    # --- literals
-    # ----------------------------------------------------------------------------------------------
+    # --- literals ---
 
     def body(self, body: TreeBody) -> None:
         """The steps of all literals, one after the other."""
@@ -172,7 +152,7 @@ class Answers:
             if name in _SILENT:
                 return
             if name in _COMPARISONS and len(term.args) == 2:
-                left, right = self.value(term.args[0]), self.value(term.args[1])
+                left, right = self._values(term.args)
                 self.scope.add(plan.Test(_OPERATORS[name], left, right, span))
                 return
             if len(term.args) == self._arity(term) + 1:
@@ -195,8 +175,7 @@ class Answers:
         document = node.document if node is not None else None
         return document if document is not None and document.kind == "function" else None
 
-    # --- with
-    # --------------------------------------------------------------------------------------------------
+    # --- with ---
 
     def _change(self, modifier: With) -> plan.ReplaceInput | plan.ReplaceData | plan.MockFunction:
         name, path = dotted(modifier.target)
@@ -221,8 +200,7 @@ class Answers:
                 return plan.MockFunction(mocked, None, None, builtin)
         return plan.MockFunction(mocked, self.value(replacement), None, None)
 
-    # --- terms
-    # -------------------------------------------------------------------------------------------------
+    # --- terms ---
 
     def value(self, term: Term) -> Operand:
         """The steps that work a term out, and where its value is then."""
@@ -244,15 +222,16 @@ class Answers:
             case Call():
                 return self._call(term)
             case Array(items, span):
-                parts = tuple(self.value(item) for item in items)
+                parts = self._values(items)
                 scope.add(plan.MakeArray(made := scope.local(), parts, span))
                 return made
             case Set(items, span):
-                parts = tuple(self.value(item) for item in items)
+                parts = self._values(items)
                 scope.add(plan.MakeSet(made := scope.local(), parts, span))
                 return made
             case Object(entries, span):
-                pairs = tuple((self.value(k), self.value(v)) for k, v in entries)
+                parts = self._values([part for entry in entries for part in entry])
+                pairs = tuple(zip(parts[::2], parts[1::2], strict=True))
                 scope.add(plan.MakeObject(made := scope.local(), pairs, span))
                 return made
             case ArrayComprehension() | SetComprehension() | ObjectComprehension():
@@ -260,6 +239,15 @@ class Answers:
             case Template(pieces, span):
                 return self._template(pieces, span)
         raise AssertionError(f"not a term: {term!r}")
+
+    def _values(self, terms: Sequence[Term]) -> tuple[Operand, ...]:
+        """The values of terms, those last that need what others bind by running over it (`x == input.p[x]`)."""
+        found: dict[int, Operand] = {}
+        for may_lack in (False, True):
+            for at, term in enumerate(terms):
+                if at not in found and (may_lack or not self._needs(term)):
+                    found[at] = self.value(term)
+        return tuple(found[at] for at in range(len(terms)))
 
     def _comprehension(self, term: Comprehension) -> Operand:
         scope = self.scope
@@ -313,7 +301,7 @@ class Answers:
 
     def _call(self, call: Call) -> Operand:
         scope, name = self.scope, ".".join(call.name)
-        args = tuple(self.value(arg) for arg in call.args)
+        args = self._values(call.args)
         if name in _SILENT:
             return Const(True)
         mocked = self.program.is_mocked(name)
@@ -338,8 +326,7 @@ class Answers:
         scope.add(plan.BuiltinCall(made := scope.local(), name, args, mocked, call.span))
         return made
 
-    # --- references
-    # --------------------------------------------------------------------------------------------
+    # --- references ---
 
     def _reference(self, ref: Ref) -> Operand:
         match ref.head:
@@ -374,7 +361,7 @@ class Answers:
         if document.kind == "function":
             self.scope.add(plan.Never(span))
             return Const(None)
-        unit = self.program.unit_of(document, tuple(_leading_constants(rest)))
+        unit = self.program.unit_of(document, tuple(leading_constants(rest)))
         place = ("unit", str(unit))
         value = self.scope.reads.get(place)
         if value is None:
@@ -424,8 +411,7 @@ class Answers:
     def _needs(self, term: Term) -> set[str]:
         return needs(term, self.scope.env, self.scope.uses)
 
-    # --- unification
-    # -------------------------------------------------------------------------------------------
+    # --- unification ---
 
     def unify(self, left: _Side, right: _Side, span: Span) -> None:
         """The steps that make both sides equal, binding what is unbound on either."""
@@ -453,7 +439,7 @@ class Answers:
                     return []
                 return list(zip(left.items, right.items, strict=True))
             case Object(), Object():
-                ours, theirs = _constant_keys(left), _constant_keys(right)
+                ours, theirs = constant_keys(left), constant_keys(right)
                 if ours is not None and theirs is not None:
                     if ours.keys() != theirs.keys():
                         self.scope.add(plan.Never(span))
@@ -505,26 +491,6 @@ class Answers:
             self.scope.add(plan.Get(member, operand, at, span))
             opened.append((item, Known(member)))
         return opened
-
-
-def _leading_constants(path: Sequence[Term]) -> list[Any]:
-    found = []
-    for step in path:
-        fixed = constant(step)
-        if fixed is None:
-            break
-        found.append(fixed.value)
-    return found
-
-
-def _constant_keys(pattern: Object) -> dict[Any, Term] | None:
-    found: dict[Any, Term] = {}
-    for index, value in pattern.pairs:
-        fixed = constant(index)
-        if fixed is None:
-            return None
-        found[key(fixed.value)] = value
-    return found
 
 
 def _unsafe(name: str, span: Span) -> NoReturn:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import Any, Final
 
 from doorward.compile.answers import Answers
-from doorward.compile.deciding import DECIDING_HELPERS, link_kind
+from doorward.compile.deciding import DECIDING_HELPERS, Decide, link_kind
 from doorward.compile.decision import Governing, describe, plan_kind
 from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
@@ -56,7 +57,8 @@ class Compiled:
         self._mocked = mocked_functions(program) | mocked
         self._tree = build_tree(program)
         self._planner = Planner(self._tree, self._mocked, indexed=options.indexed)
-        units = {document.path: self._planner.unit_of(document, ()) for document in self._tree.documents()}
+        for document in self._tree.documents():
+            self._planner.unit_of(document, ())
         governing: list[Governing] = [*program.statements, *program.governed_rules]
         described = [(one, *describe(one)) for one in governing]
         self._infos = tuple(info for _, info, _ in described)
@@ -65,18 +67,27 @@ class Compiled:
             for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
         ]
         self._planner.finish()
-        self._linker = Linker()
-        self._linker.add_places(self._tree)
+        self._linker, self._deciders = self._link()
+        self._linker.loaded.clear()
+
+    def _link(self) -> tuple[Linker, dict[str, Decide]]:
+        linker = Linker()
+        linker.add_places(self._tree)
         for unit in self._planner.units:
-            load_unit(unit, self._linker)
-        for path, number in units.items():
-            self._linker.join(path, number)
-        self._linker.namespace.update(DECIDING_HELPERS)
-        self._deciders = {plan.kind: link_kind(plan, self._linker, at) for at, plan in enumerate(self._kinds)}
+            load_unit(unit, linker)
+        for document in self._tree.documents():
+            linker.join(document.path, self._planner.unit_of(document, ()))
+        linker.namespace.update(DECIDING_HELPERS)
+        return linker, {plan.kind: link_kind(plan, linker, at) for at, plan in enumerate(self._kinds)}
 
     def format_plan(self) -> str:
         """The plan as text, for people."""
         return format_plan(self._planner.units, self._kinds)
+
+    def format_python(self) -> str:
+        """The Python that the plan becomes, for people."""
+        linker, _ = self._link()
+        return "\n\n\n".join(map(ast.unparse, linker.loaded)) + "\n"
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
         """The statements and governed rules that speak for a kind of request."""

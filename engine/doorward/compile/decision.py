@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from doorward.compile import plan
-from doorward.compile.answers import Answers, Globals
+from doorward.compile.answers import Answers
 from doorward.compile.findings import StatementInfo
 from doorward.compile.free import count_variables
+from doorward.compile.globals import Globals
 from doorward.compile.governed import empty_payload
 from doorward.compile.index import find_guards, make_tables
 from doorward.compile.order import cheapest_first

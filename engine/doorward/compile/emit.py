@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from doorward.compile import plan
+from doorward.compile.names import Names
 from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
-from doorward.compile.python import Writer
+from doorward.compile.python import Writer, assigned
 from doorward.run.values import Value
 
-__all__ = ["Emitter", "Names"]
+__all__ = ["Emitter"]
 
 _DEEPEST_NESTING: Final = 12
 """Python refuses more than twenty blocks inside one another; deeper loops go on in a function of their
@@ -28,22 +29,6 @@ Give = Callable[[], list[ast.stmt]]
 """Makes the statements for one answer."""
 Done = Callable[[], ast.expr]
 """Makes the test for having had an answer, where the first one is enough."""
-
-
-class Names(Protocol):
-    """Gives names to what generated code refers to."""
-
-    def constant(self, value: object) -> str:
-        """The name of a constant object."""
-
-    def unit(self, number: int) -> str:
-        """The name of the function of a unit."""
-
-    def builtin(self, name: str) -> tuple[str, bool]:
-        """The name of a built-in, and whether it takes the context."""
-
-    def place(self, path: tuple[str, ...]) -> str:
-        """The name of a place of the tree of documents."""
 
 
 class Emitter:
@@ -63,8 +48,7 @@ class Emitter:
         self._temporaries += 1
         return f"t{self._temporaries}"
 
-    # --- operands
-    # ----------------------------------------------------------------------------------------------
+    # --- operands ---
 
     def operand(self, operand: Operand) -> ast.expr:
         """A local or a constant."""
@@ -127,8 +111,7 @@ class Emitter:
         source = w.call(helper, w.load(self.context), w.load(self.names.constant(by_value)), w.load(place))
         return [*self.read(place, table.place), w.loop([one], source, use(w.call(one, *args)))]
 
-    # --- blocks
-    # ------------------------------------------------------------------------------------------------
+    # --- blocks ---
 
     def block(self, block: Block, give: Give, done: Done | None) -> list[ast.stmt]:
         """All steps of a block; `give` for each answer, or for the first one only where `done` says how to
@@ -155,8 +138,8 @@ class Emitter:
         w, name = self.write, self.temporary()
         whole: list[ast.stmt] = [w.once([*body, w.leave()])]
         # Results outlive the function; what its own steps set (locals, later temporaries) does not.
-        inner = [n for n in _assigned(whole) if n[0] == "v" or (n[0] == "t" and int(n[1:]) > made_before)]
-        if shared := sorted(_assigned(whole).difference(inner)):
+        inner = [n for n in assigned(whole) if n[0] == "v" or (n[0] == "t" and int(n[1:]) > made_before)]
+        if shared := sorted(assigned(whole).difference(inner)):
             whole.insert(0, w.outer(shared))
         return [w.function(name, [], whole), w.do(w.call(name))]
 
@@ -235,8 +218,7 @@ class Emitter:
             [],
         )
 
-    # --- steps
-    # -------------------------------------------------------------------------------------------------
+    # --- steps ---
 
     def _step(self, step: Step) -> tuple[list[ast.stmt], ast.expr | None]:
         """The statements of a step, and the test under which the answer at hand is given up."""
@@ -498,19 +480,3 @@ class Emitter:
 
 def _is_int(operand: Operand) -> bool:
     return isinstance(operand, Const) and type(operand.value) is int
-
-
-def _assigned(statements: list[ast.stmt]) -> set[str]:
-    """The variables that the statements set, functions inside them left out."""
-    found: set[str] = set()
-    pending: list[ast.AST] = list(statements)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.FunctionDef):
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        if isinstance(node, ast.ExceptHandler) and node.name is not None:
-            found.add(node.name)
-        pending += ast.iter_child_nodes(node)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from doorward.compile.plan import Const
 from doorward.run.values import Value, key, number
@@ -27,7 +27,16 @@ from doorward_dsl.syntax import (
 )
 from doorward_dsl.walk import deep_terms
 
-__all__ = ["Comprehension", "constant", "count_variables", "dotted", "leading_names", "needs"]
+__all__ = [
+    "Comprehension",
+    "constant",
+    "constant_keys",
+    "count_variables",
+    "dotted",
+    "leading_constants",
+    "leading_names",
+    "needs",
+]
 
 Comprehension: TypeAlias = ArrayComprehension | SetComprehension | ObjectComprehension
 _GLOBALS = ("data", "input")
@@ -123,3 +132,25 @@ def dotted(term: Term) -> tuple[str, tuple[str, ...]]:
         case Ref(Var(name), path) if len(leading_names(path)) == len(path):
             return name, leading_names(path)
     return "", ()
+
+
+def leading_constants(path: Sequence[Term]) -> list[Value]:
+    """The values of the literals that a path starts with."""
+    found = []
+    for step in path:
+        fixed = constant(step)
+        if fixed is None:
+            break
+        found.append(fixed.value)
+    return found
+
+
+def constant_keys(pattern: Object) -> dict[Any, Term] | None:
+    """The values of an object by key form, when all its keys are literals."""
+    found: dict[Any, Term] = {}
+    for index, value in pattern.pairs:
+        fixed = constant(index)
+        if fixed is None:
+            return None
+        found[key(fixed.value)] = value
+    return found

@@ -7,8 +7,9 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final
 
-from doorward.compile.emit import Emitter, Names
+from doorward.compile.emit import Emitter
 from doorward.compile.linker import Linker
+from doorward.compile.names import Names
 from doorward.compile.plan import Body, Chain, Const, Scan, Unit, Walk
 from doorward.run.values import equal
 
@@ -106,8 +107,7 @@ class _UnitEmitter:
                 return [w.assign("r", w.dict_of([])), *self._members(), settled]
         return self._value()
 
-    # --- documents of one value, and functions
-    # -----------------------------------------------------------------
+    # --- documents of one value, and functions ---
 
     def _value(self) -> list[ast.stmt]:
         """Leaves the one value that all definitions agree on in `r`."""
@@ -187,8 +187,7 @@ class _UnitEmitter:
         error = w.call("h_conflict", w.constant(message), self.emitter.span(self.unit))
         return w.when(w.negate(w.call("h_equal", w.load(result), value)), [w.fail(error)])
 
-    # --- documents of many members
-    # -----------------------------------------------------------------------------
+    # --- documents of many members ---
 
     def _members(self) -> list[ast.stmt]:
         """Adds what all definitions give to `r`."""

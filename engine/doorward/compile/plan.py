@@ -85,8 +85,7 @@ Operand: TypeAlias = Const | Local
 Operator = Literal["equal", "neq", "lt", "lte", "gt", "gte", "plus", "minus", "in"]
 UnitKind = Literal["complete", "set", "object", "function"]
 
-# --- reading
-# ---------------------------------------------------------------------------------------------------
+# --- reading ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +179,7 @@ class Walk:
     span: Span
 
 
-# --- making
-# ----------------------------------------------------------------------------------------------------
+# --- making ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +258,7 @@ class Compute:
     span: Span
 
 
-# --- testing
-# ---------------------------------------------------------------------------------------------------
+# --- testing ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +317,7 @@ class ForAll:
     span: Span
 
 
-# --- with
-# ------------------------------------------------------------------------------------------------------
+# --- with ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,8 +394,7 @@ Step: TypeAlias = (
     | EndWith
 )
 
-# --- bodies and units
-# ------------------------------------------------------------------------------------------
+# --- bodies and units ---
 
 
 @dataclass(frozen=True, slots=True)

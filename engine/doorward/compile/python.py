@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "assigned"]
 
 
 class Writer:
@@ -167,3 +167,19 @@ class Writer:
         )
         made: dict[str, Any] = {"name": name, "args": args, "body": body, "decorator_list": [], **self._at()}
         return ast.FunctionDef(**made)
+
+
+def assigned(statements: list[ast.stmt]) -> set[str]:
+    """The variables that the statements set, functions inside them left out."""
+    found: set[str] = set()
+    pending: list[ast.AST] = list(statements)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef):
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if isinstance(node, ast.ExceptHandler) and node.name is not None:
+            found.add(node.name)
+        pending += ast.iter_child_nodes(node)
+    return found

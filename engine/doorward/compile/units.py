@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from doorward.compile.answers import Answers, Globals, Known
+from doorward.compile.answers import Answers, Known
 from doorward.compile.free import count_variables
+from doorward.compile.globals import Globals
 from doorward.compile.index import find_guards, make_tables
 from doorward.compile.order import cheapest_first
 from doorward.compile.plan import Block, Body, Chain, Const, Local, Operand, Table, Unit, UnitKind
