@@ -24,6 +24,8 @@ After `resolve`, the same classes stand for the same things under these rules:
   (`("data", "pkg", "f")`);
 - a call with one argument more than its function takes, on a line of its own, is a `Unify` of that argument with the
   call; `print(x, y)` is `internal.print([{$ | $ = x}, {$ | $ = y}])`; `rego.metadata` calls are their values;
+- of the references in the arguments of a call, none binds what another argument needs: `k > xs[k]` has become
+  `$ = xs[k]; k > $`;
 - head terms do not iterate: `p contains xs[_]` has become `p contains $ if $ = xs[_]`;
 - `some x` declarations are gone; `Assign` stays and always binds fresh variables;
 - `import`s are used up; Ward statements stand beside the rules with resolved bodies.

@@ -30,6 +30,8 @@ ACCEPTED = [
     "p if { y = 1; x := 1 with input as y; x }",
     "p if { x = [y | y = z]; z = 1 }",
     "p := data.foo[_]",
+    'p if { y = {"a": input.xs[_]}["a"]; y }',
+    "p if { some k; k == input.foos[k] }",
     "p := x if { y := [x | x = 1]; x := 2; y }",
     "p := [y | x = 1; y = [z | z = x]]",
     'p contains {"a": x} if { x = data.foo[_] }',

@@ -138,6 +138,8 @@ RESOLVED = [
     ('p := {"a": data.a[i]} if i = 1', 'data.t.p := {"a": data.a[i]} if i = 1'),
     ("p := [data.a[_] | input.b]", "data.t.p := [$ | input.b; $ = data.a[_#1]]"),
     ('p := $"{input.a} is {data.b[i]}" if i = 1', 'data.t.p := $"{input.a} is {data.b[i]}" if i = 1'),
+    ("p if k > input.xs[k]", "data.t.p if $#s1 = input.xs[k]; >(k, $#s1)"),
+    ("p if { k = input.xs[k] }", "data.t.p if k = input.xs[k]"),
     # order
     ("p if { y == x; x = input.a; y = 1 }", "data.t.p if x = input.a; y = 1; ==(y, x)"),
     ("p if { not x; x = input.a }", "data.t.p if x = input.a; not x"),

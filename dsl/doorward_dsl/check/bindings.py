@@ -92,7 +92,9 @@ def _iterated(terms: tuple[Term, ...], bound: Set[str]) -> set[str]:
     while waiting:
         term = waiting.pop()
         if isinstance(term, Ref):
-            if not _is_known(term.head, bound):
+            if not isinstance(term.head, Var):
+                found |= _iterated((term.head,), bound)
+            if not _is_known(term.head, bound | found):
                 continue
             found |= _path_vars(term.path)
         waiting.extend(subterms(term))

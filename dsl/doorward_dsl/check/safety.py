@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from heapq import heappop, heappush
 from typing import Final
 
+from doorward_dsl.check.apart import Splitter
 from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ROOTS
@@ -72,6 +73,7 @@ class Orderer:
         self._report = report
         self._names = tuple(names)
         self._printing = False
+        self._splitter = Splitter()
         self._told: set[tuple[str, Span]] = set()
 
     def rule(self, rule: Rule) -> Rule:
@@ -131,9 +133,10 @@ class Orderer:
         lines = []
         for literal in ordered:
             printing, self._printing = self._printing, self._printing or _prints(literal)
-            lines.append(self._literal(literal, bound))
+            for line in self._splitter.split(literal, bound):
+                lines.append(self._literal(line, bound))
+                bound |= variables(line)
             self._printing = printing
-            bound |= variables(literal)
         return (*lines, *rest)
 
     def _literal(self, literal: Literal, bound: Set[str]) -> Literal:

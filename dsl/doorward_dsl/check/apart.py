@@ -1,0 +1,98 @@
+"""Taking lines apart whose arguments iterate over what the line uses elsewhere.
+
+In `k > xs[k]` the second argument binds what the first one needs. Such a line becomes two, `$ = xs[k]; k > $`, so that
+whoever runs a line can work out its arguments from left to right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
+from dataclasses import replace
+
+from doorward_dsl.resolve.globals import ROOTS
+from doorward_dsl.syntax import (
+    Array,
+    Assign,
+    Call,
+    ExprTerm,
+    Literal,
+    Object,
+    Ref,
+    Term,
+    Unify,
+    Var,
+)
+from doorward_dsl.syntax import Set as SetTerm
+from doorward_dsl.walk import expr_terms, open_terms, open_vars
+
+__all__ = ["Splitter"]
+
+
+class Splitter:
+    """Takes the lines of one rule apart, with variables that no other line of it has."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def split(self, literal: Literal, bound: Set[str]) -> Iterator[Literal]:
+        """The line, after those that bind what its arguments iterate over; `bound` is bound before."""
+        expr = literal.expr
+        if isinstance(expr, ExprTerm | Assign | Unify):
+            shared = _shared(expr_terms(expr), bound)
+            if shared:
+                lifted: list[Literal] = []
+                lift = _Lift(shared, lifted, literal, self._name)
+                if isinstance(expr, ExprTerm):
+                    expr = replace(expr, term=lift.term(expr.term))
+                elif isinstance(expr, Assign):
+                    expr = replace(expr, value=lift.term(expr.value))
+                else:
+                    expr = replace(expr, left=lift.term(expr.left), right=lift.term(expr.right))
+                yield from lifted
+                literal = replace(literal, expr=expr)
+        yield literal
+
+    def _name(self) -> str:
+        self._made += 1
+        return f"$#s{self._made}"
+
+
+def _shared(terms: tuple[Term, ...], bound: Set[str]) -> set[str]:
+    """The unbound variables that stand in several places of a line that has calls."""
+    parts = list(open_terms(*terms))
+    if not any(isinstance(part, Call) for part in parts):
+        return set()
+    counts = Counter(part.name for part in parts if isinstance(part, Var))
+    return {name for name, count in counts.items() if count > 1 and name not in bound and name not in ROOTS}
+
+
+class _Lift:
+    """Replaces references in arguments by variables."""
+
+    def __init__(
+        self, shared: Set[str], lifted: list[Literal], literal: Literal, name: Callable[[], str]
+    ) -> None:
+        self._shared = shared
+        self._lifted = lifted
+        self._literal = literal
+        self._name = name
+
+    def term(self, term: Term, *, argument: bool = False) -> Term:
+        if isinstance(term, Ref):
+            if not argument or not open_vars(term) & self._shared:
+                return term
+            var = Var(self._name(), term.span)
+            self._lifted.append(Literal(Unify(var, term, term.span), self._literal.withs, term.span))
+            return var
+        if isinstance(term, Call):
+            return replace(term, args=tuple([self.term(arg, argument=True) for arg in term.args]))
+        if isinstance(term, Array | SetTerm):
+            return replace(term, items=tuple([self.term(item, argument=argument) for item in term.items]))
+        if isinstance(term, Object):
+            pairs = [
+                (self.term(key, argument=argument), self.term(value, argument=argument))
+                for key, value in term.pairs
+            ]
+            return Object(tuple(pairs), term.span)
+        return term
