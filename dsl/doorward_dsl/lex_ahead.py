@@ -34,6 +34,7 @@ VERBS = tuple(SOFT_WORDS)
 
 _RULE_FOLLOWERS = frozenset(("ASSIGN", "UNIFY", "IF", "CONTAINS", "ATTR"))
 _NEVER_AFTER_VERB = frozenset(("ASSIGN", "UNIFY", "CONTAINS", "ATTR", "INFIX", "MINUS", "BAR"))
+_NEVER_AFTER_GOVERNS = _NEVER_AFTER_VERB | {"IF", "LBRACE"}
 _TOP_STARTERS = frozenset(("IDENT", "PACKAGE", "IMPORT", "DEFAULT", "SOME", "EVERY", "NOT"))
 
 
@@ -77,8 +78,10 @@ class Ahead:
             return None
         follower = self.peek(at + 1)
         if word == "governs":
-            starts = (follower.kind == "IDENT" and not follower.line_start) or follower.text == "*"
-            return word if starts else None
+            ruled = follower.kind in _NEVER_AFTER_GOVERNS or (
+                follower.tight and follower.kind in ("LPAR", "LSQB")
+            )
+            return None if ruled and follower.text != "*" else word
         if word == "test":
             return word if follower.kind in TEXTS and self.peek(at + 2).kind == "LBRACE" else None
         if word in SOFT_WORDS and self._begins_decision(at, word, follower):
@@ -97,9 +100,7 @@ class Ahead:
             kind in ("JSON_PATH", "WITH") or (kind == "IDENT" and not follower.line_start)
         ):
             return True
-        if kind in ("$END", "IF", "LBRACE") or follower.line_start:
-            return self.features.governs
-        return self.features.governs and word in ("allow", "block")
+        return self.features.governs
 
     def surely_verb(self, at: int) -> bool:
         """Whether a statement begins at an index even where an expression is awaited: no expression begins so."""

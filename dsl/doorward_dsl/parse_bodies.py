@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from doorward_dsl.lex import Token
-from doorward_dsl.parse_terms import MEMBER, MEMBER_WITH_KEY, TermBuilder, kind_of
+from doorward_dsl.parse_terms import MEMBER, MEMBER_WITH_KEY, TermBuilder, a_kind_of, kind_of
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Array,
@@ -142,7 +142,7 @@ class BodyBuilder(TermBuilder):
     def with_(self, word: Token, target: Term, _as: Token, value: Term) -> With:
         if not isinstance(target, Var | Ref):
             raise self.refuse(
-                f"a {kind_of(target)} cannot be replaced by `with`",
+                f"{a_kind_of(target)} cannot be replaced by `with`",
                 target.span,
                 "expected `input`, `data` or a name",
             )

@@ -60,6 +60,8 @@ _FOREIGN = {
     "and": "conditions on lines of their own must all hold",
     "or": "write one rule for each alternative",
     "then": "a rule gives its value with `:=`, before `if`",
+    "when": "a condition comes after `if`",
+    "where": "a condition comes after `if`",
     "return": "a rule gives its value with `:=`, before `if`",
     "?": "write `else := …` for another value",
 }
@@ -135,6 +137,11 @@ def _special(
     """Mistakes with a message of their own."""
     following = statement.tokens[at + 1].kind if at + 1 < len(statement.tokens) else ""
     if token.kind == "RBRACE" and previous is not None and previous.kind == "LBODY":
+        if statement.verb == "test":
+            return (
+                "found empty test",
+                "a test says what it is `given`, `when` what happens, and what to `expect`",
+            )
         return (
             "found empty body",
             "a body holds at least one expression; write `true` for one that always holds",
@@ -175,15 +182,15 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
         return "a name"
     if expected & _EXPRESSION == {"STRING"}:
         return "a string"
+    ending = "$END" in expected and "IF" not in expected
     names = [mark for kind, mark in _MARKS.items() if kind in expected]
-    lists = expected & {"RPAR", "RSQB"} or ("RBRACE" in expected and "SEP" not in expected) or statement.verb
-    if not lists and "`,`" in names:
+    closing = expected & {"RPAR", "RSQB"} or ("RBRACE" in expected and "SEP" not in expected)
+    if "`,`" in names and not (closing or (statement.verb and not ending)):
         names.remove("`,`")  # it could only go on as `k, v in xs`
-    names += [
-        f"`{_WORDS[kind]}`"
-        for kind in _WORDS
-        if kind in expected and kind not in ("INFIX", "ELSE", "WITH", "AS")
-    ]
+    if ending:
+        names = [name for name in names if name not in ("`:=`", "`{`")]
+    silent = ("INFIX", "ELSE", "WITH", "AS")
+    names += [f"`{word}`" for kind, word in _WORDS.items() if kind in expected and kind not in silent]
     if "WITH" in expected and statement.verb == "mask" and "IF" not in expected:
         names.append("`with`")
     if "AS" in expected and ("WITH" not in expected and not statement.verb):
@@ -198,7 +205,6 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
 def _hint(
     statement: Statement, at: int, token: Token, previous: Token | None, expected: frozenset[str]
 ) -> str | None:
-    tokens = statement.tokens
     word = token.text
     if (
         previous is not None
@@ -226,8 +232,6 @@ def _hint(
         return "one `;` is enough"
     if previous is not None and previous.text == ";" and token.kind == "RBRACE":
         return "leave out the last `;`"
-    if token.kind in ("UNIFY", "ASSIGN") and len(tokens) > at and statement.verb in VERBS:
-        return f"`{statement.verb}` begins a decision statement here"
     return None
 
 

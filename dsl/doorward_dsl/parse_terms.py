@@ -26,7 +26,7 @@ from doorward_dsl.syntax import (
     Var,
 )
 
-__all__ = ["MEMBER", "MEMBER_WITH_KEY", "Refused", "TermBuilder", "kind_of"]
+__all__ = ["MEMBER", "MEMBER_WITH_KEY", "Refused", "TermBuilder", "a_kind_of", "kind_of"]
 
 MEMBER = ("internal", "member_2")
 MEMBER_WITH_KEY = ("internal", "member_3")
@@ -80,6 +80,12 @@ def kind_of(term: Term) -> str:
         Object: "object",
         Template: "template string",
     }.get(type(term), "comprehension")
+
+
+def a_kind_of(term: Term) -> str:
+    """`kind_of` with its article."""
+    kind = kind_of(term)
+    return f"{'an' if kind[0] in 'ao' else 'a'} {kind}"
 
 
 class TermBuilder:
@@ -165,7 +171,7 @@ class TermBuilder:
         plain = isinstance(operand, Var | Ref | Call) and id(operand) not in self.parenthesized
         if not plain:
             raise self.refuse(
-                f"`-` cannot stand before a {kind_of(operand)}",
+                f"`-` cannot stand before {a_kind_of(operand)}",
                 span,
                 "write `0 - …` for the negative of a value",
             )
@@ -222,12 +228,12 @@ class TermBuilder:
     ) -> Term:
         if not isinstance(head, Var) or inside:
             raise self.refuse(
-                f"a {kind_of(head)} cannot be called", name_span, "only a function has a name to call"
+                f"{a_kind_of(head)} cannot be called", name_span, "only a function has a name to call"
             )
         name = [head.name]
         for part in path:
             if not isinstance(part, Scalar) or not isinstance(part.value, str):
-                raise self.refuse(f"a function's name cannot contain a {kind_of(part)}", part.span)
+                raise self.refuse(f"a function's name cannot contain {a_kind_of(part)}", part.span)
             name.append(part.value)
         span = Span(self.source, name_span.start, end)
         if not args and name == ["set"]:

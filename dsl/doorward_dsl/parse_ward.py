@@ -9,7 +9,7 @@ from doorward_dsl.lex import Token
 from doorward_dsl.lex_strings import duration_ms
 from doorward_dsl.parse_rules import RuleBuilder
 from doorward_dsl.parse_suggest import near_miss
-from doorward_dsl.parse_terms import kind_of
+from doorward_dsl.parse_terms import a_kind_of, kind_of
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Allow,
@@ -58,6 +58,8 @@ _USAGE = {
     "format_preserving": "format_preserving",
 }
 _PATH_STEP = re.compile(r'\.(\*|[A-Za-z_]\w*)|\[(?:(\d+)|(\*)|"([^"]*)")\]')
+_FIELD = re.compile(r"(?:\*|\w+)(?:\.(?:\*|\w+))+")
+_PATH = re.compile(rf"\$(?:{_PATH_STEP.pattern})*+")
 _LONGEST_MS = 10 * 365 * 86_400_000
 
 
@@ -176,7 +178,7 @@ class WardBuilder(RuleBuilder):
             value = arg.value if isinstance(arg, Scalar) else None
             if type(value) not in (int, str) or isinstance(value, bool):
                 raise self.refuse(
-                    f"the masker `{name}` takes literals, not a {kind_of(arg)}",
+                    f"the masker `{name}` takes literals, not {a_kind_of(arg)}",
                     arg.span,
                     f"write `{_USAGE[name]}`",
                 )
@@ -199,12 +201,12 @@ class WardBuilder(RuleBuilder):
             dotted = span.text.replace(" ", "") == ".".join([term.head.name, *self._words(term)])
             if dotted:
                 return self._field((term.head.name, *self._words(term)), span)
-        if isinstance(term, Var | Ref | Template) or (
-            isinstance(term, Scalar) and isinstance(term.value, str)
-        ):
+        if isinstance(term, Scalar) and isinstance(term.value, str):
+            return self._target_text(term.value, span)
+        if isinstance(term, Var | Ref | Template):
             return TermTarget(term, span)
         raise self.refuse(
-            f"a {kind_of(term)} cannot be masked",
+            f"{a_kind_of(term)} cannot be masked",
             span,
             "expected `table.column`, `*.column`, `$.json.path`, `content(detector)` or a variable",
         )
@@ -230,12 +232,23 @@ class WardBuilder(RuleBuilder):
             raise self.refuse("a mask target has at most three parts: `schema.table.column`", span)
         return FieldTarget(parts, span)
 
+    def _target_text(self, text: str, span: Span) -> MaskTarget:
+        """A target written as a string."""
+        if _FIELD.fullmatch(text):
+            return self._field(tuple(text.split(".")), span)
+        if _PATH.fullmatch(text):
+            return self._path_of(text, span)
+        hint = 'after a reason come the targets: `mask "why" table.column with redact`'
+        raise self.refuse("the string names no target", span, hint)
+
     def target_path(self, token: Token) -> JsonPathTarget:
+        return self._path_of(token.text, self.span(token.start, token.end))
+
+    def _path_of(self, text: str, span: Span) -> JsonPathTarget:
         steps: list[str | int] = []
-        for match in _PATH_STEP.finditer(token.text, 1):
+        for match in _PATH_STEP.finditer(text, 1):
             name, number, star, quoted = match.groups()
             steps.append(int(number) if number is not None else (name or star or quoted or ""))
-        span = self.span(token.start, token.end)
         if not steps:
             raise self.refuse("a JSON path needs at least one step", span, "write `$.user.email`")
         return JsonPathTarget(tuple(steps), span)
@@ -326,7 +339,7 @@ class WardBuilder(RuleBuilder):
     def given(self, _word: Token, target: Term, _mark: Token, value: Term) -> tuple[str, Any]:
         if not isinstance(target, Var | Ref):
             raise self.refuse(
-                f"a {kind_of(target)} cannot be given", target.span, "write `given principal.id := …`"
+                f"{a_kind_of(target)} cannot be given", target.span, "write `given principal.id := …`"
             )
         return "given", (target, value)
 

@@ -8,6 +8,7 @@ from tests.support.shapes import shape
 from doorward_dsl import ParseError, Source, parse_module
 
 STATEMENTS = [
+    ('mask "a.*.b", "$.x[0]" with hash', '(mask - a.*.b $["x"][0] with hash)'),
     ("allow", "(allow -)"),
     ("allow if x", "(allow - if x)"),
     ('allow "r"', '(allow "r")'),
@@ -31,7 +32,7 @@ STATEMENTS = [
         "mask column with null if some column in sql.columns",
         '(mask - <column> with null if (some-in column (ref sql "columns")))',
     ),
-    ('mask t[0], "a.b" with replace("x")', '(mask - <(ref t 0)> <"a.b"> with (replace "x"))'),
+    ('mask t[0], "a.b" with replace("x")', '(mask - <(ref t 0)> a.b with (replace "x"))'),
     ("mask a.*.b with format_preserving", "(mask - a.*.b with format_preserving)"),
     ('approve "r" by "dba", team within 15m if x', '(approve "r" by "dba" team within 900000 if x)'),
     ('approve by "dba"\n  within 500ms\n  unless y', '(approve - by "dba" within 500 unless y)'),
