@@ -1,4 +1,4 @@
-"""The gateway's commands, run as an operator runs them: as processes, against a control API over HTTP."""
+"""The gateway's commands, against a control API over HTTP and a record on the disk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import typer
 from google.protobuf.duration_pb2 import Duration
 from tests.support.control import ControlNode, running_node, token_of
+from typer.testing import CliRunner
 
 from doorward_gateway.approvals import Operation, Requirement
 from doorward_gateway.attribution import Attribution
+from doorward_gateway.cli import register
 from doorward_gateway.recording import Recorder
 from doorward_gateway.recording.reader import segments
 from doorward_gateway.sessions import LiveSession
 from doorward_proto.v1 import decision_pb2 as pb
 
 REFUSED, USAGE, UNAVAILABLE = 1, 2, 3
-
-MAIN = "import typer; from doorward_gateway.cli import register; app = typer.Typer(); register(app); app()"
 
 
 @dataclass(frozen=True)
@@ -36,24 +37,20 @@ class Done:
     err: str
 
 
-async def doorward(*arguments: str, token: str | None = None, **environment: str) -> Done:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOORWARD")}
-    if token is not None:
-        environment["DOORWARD_TOKEN"] = token
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        MAIN,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=inherited | environment,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    assert "\x1b" not in out.decode() + err.decode()
-    return Done(process.returncode, out.decode(), err.decode())
+def application() -> typer.Typer:
+    app = typer.Typer()
+    register(app)
+    return app
+
+
+async def doorward(*arguments: str, token: str | None = None) -> Done:
+    """Runs a command on a thread, as a shell would: with its environment, standard output and exit status."""
+    environment = {name: None for name in os.environ if name.startswith(("DOORWARD", "COLUMNS"))}
+    run = CliRunner(env=environment | {"DOORWARD_TOKEN": token})
+    result = await asyncio.to_thread(run.invoke, application(), arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "\x1b" not in result.output
+    return Done(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -350,6 +347,17 @@ async def test_a_configuration_is_checked(node: ControlNode) -> None:
     first, second = done.err.splitlines()
     assert first == f"{config}:13: `resources.warehouse.upstream.database` is required"
     assert second.startswith(f"{config}:14: `resources.warehouse.upstream.databse` is not a known key")
+
+
+async def test_a_process_ends_with_the_status(record: Path) -> None:
+    script = (
+        "import typer; from doorward_gateway.cli import register; app = typer.Typer(); register(app); app()"
+    )
+    for directory, status in ((record, 0), (record.parent, REFUSED), (record / "none", UNAVAILABLE)):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, "verify", str(directory), stdout=asyncio.subprocess.DEVNULL
+        )
+        assert await asyncio.wait_for(process.wait(), 60) == status
 
 
 async def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
