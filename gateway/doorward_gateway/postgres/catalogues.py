@@ -27,7 +27,7 @@ from doorward_gateway.postgres.upstream import UpstreamConnection, UpstreamRefus
 __all__ = ["ResourceCatalogue", "describe_rows"]
 
 _MAX_AGE: Final = 30.0
-_MIN_AGE: Final = 0.5
+_MIN_AGE: Final = 0.2
 
 _log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class ResourceCatalogue:
         return await self._read() if self.needs_reading else self._hash
 
     async def reread(self) -> str:
-        """Its hash, read again, though not more often than every half second. Raises `Refused`."""
+        """Its hash, read again, though not more than a few times a second. Raises `Refused`."""
         early = self._read_at + _MIN_AGE - time.monotonic()
         if early > 0:
             await asyncio.sleep(early)
