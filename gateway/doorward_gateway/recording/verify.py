@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,17 @@ def verify_record(directory: Path) -> Report:
     )
 
 
+def _has_writer(directory: Path) -> bool:
+    try:
+        with (directory / "LOCK").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _read_head_file(directory: Path) -> bytes | None:
     """`HEAD` as it is; looked at again where it was caught while being written."""
     content: bytes | None = None
@@ -136,12 +148,20 @@ class _Check:
         stream = self._lines()
         for line in stream:
             problem = self._check(line, stream)
+            if problem is not None and self._is_being_written(line):
+                break
             if problem is not None:
                 return problem
             self._last_line = line
             assert isinstance(line.record, Record)  # noqa: S101 - `_check` has seen to it
             self.good = line.record
         return self._check_head()
+
+    def _is_being_written(self, line: Line) -> bool:
+        """Whether a line without an end is one that a live writer has begun, and nobody has been promised."""
+        cut_short = isinstance(line.record, MalformedRecord) and line.record.cut_short
+        acknowledged = self._head is None or (self.good is not None and self._head[0] <= self.good.seq)
+        return cut_short and acknowledged and line.file == self._files[-1] and _has_writer(self._directory)
 
     def _lines(self) -> Iterator[Line]:
         for file in self._files:

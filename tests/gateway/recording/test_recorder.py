@@ -92,6 +92,31 @@ async def test_a_record_that_is_being_written_verifies(tmp_path: Path) -> None:
     await recorder.close()
 
 
+async def test_a_line_that_a_live_writer_has_begun_is_not_damage(tmp_path: Path) -> None:
+    recorder = await Recorder.open(tmp_path, node="n")
+    await recorder.append("operation", "s", {"n": 1})
+    tear(tmp_path, b'{"body":{"n":')
+    assert verify_record(tmp_path).problem is None
+    await recorder.append("operation", "s", {"n": "long enough to cover what was begun" * 3})
+    await recorder.close()
+    assert verify_record(tmp_path).problem is None
+    tear(tmp_path, b'{"body":{"n":')
+    problem = verify_record(tmp_path).problem
+    assert problem is not None
+    assert problem.damage == "truncated"
+
+
+async def test_an_acknowledged_record_cut_short_is_damage_also_under_a_live_writer(tmp_path: Path) -> None:
+    recorder = await Recorder.open(tmp_path, node="n")
+    await recorder.append("operation", "s", {"n": 1})
+    (segment,) = segments(tmp_path)
+    os.truncate(segment, segment.stat().st_size - 5)
+    problem = verify_record(tmp_path).problem
+    assert problem is not None
+    assert (problem.damage, problem.seq) == ("truncated", 2)
+    await recorder.close()
+
+
 def contents(directory: Path) -> list[tuple[str, bytes]]:
     return sorted((path.name, path.read_bytes()) for path in directory.iterdir())
 
