@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from doorward_dsl.check.tree import Node, RuleTree, rule_name
@@ -46,25 +47,29 @@ def check_data_conflicts(tree: RuleTree, data: Mapping[str, Any]) -> list[Diagno
 def _conflict(node: Node) -> Diagnostic | None:
     rules = node.rules
     first = rules[0]
-    name = ".".join(node.path)
     ground = next((rule for rule in rules if _is_ground(rule)), None)
     if ground is not None and node.children:
-        below = [rule for child in node.children.values() for inner in child.below() for rule in inner.rules]
+        nodes = (inner for child in node.children.values() for inner in child.below())
+        below = list(islice((rule for inner in nodes for rule in inner.rules), _MOST_NOTES))
         if below:
-            names = ", ".join(f"`{rule_name(rule)}`" for rule in below[:_MOST_NOTES])
+            names = ", ".join(f"`{rule_name(rule)}`" for rule in below)
             notes = tuple((f"`{rule_name(rule)}` is defined here", rule.head.span) for rule in below)
-            return _error(f"rule `{name}` conflicts with {names}", ground.head.span, notes)
+            return _error(f"rule `{_name(node)}` conflicts with {names}", ground.head.span, notes)
     kinds = {rule.head.key is not None for rule in rules}
     arities = {len(rule.head.args) if rule.head.args is not None else None for rule in rules}
     complete = [rule.head.key is None and _is_ground(rule) for rule in rules]
     if len(kinds) > 1 or len(arities) > 1 or (any(complete) and not all(complete)):
         notes = tuple((_describe(rule), rule.head.span) for rule in rules)
-        return _error(f"conflicting rules `{name}` found", first.head.span, notes)
+        return _error(f"conflicting rules `{_name(node)}` found", first.head.span, notes)
     defaults = [rule for rule in rules if rule.default]
     if len(defaults) > 1:
         notes = tuple(("default given here", rule.head.span) for rule in defaults)
-        return _error(f"multiple default rules `{name}` found", defaults[1].head.span, notes)
+        return _error(f"multiple default rules `{_name(node)}` found", defaults[1].head.span, notes)
     return None
+
+
+def _name(node: Node) -> str:
+    return ".".join(node.path)
 
 
 def _describe(rule: Rule) -> str:
@@ -86,18 +91,13 @@ def _package_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagno
         packages.setdefault(module.package, []).append(module)
     report = []
     for package, members in sorted(packages.items()):
-        node: Node | None = tree.root
-        for part in package:
-            node = None if node is None else node.children.get(("str", part))
-            if node is None:
-                break
-            for rule in node.rules:
-                if not _is_ground(rule) or len(node.path) - 1 < len(package):
-                    continue
-                name = ".".join(("data", *package))
-                message = f"package `{'.'.join(package)}` conflicts with rule `{name}`"
-                notes = ((f"`{rule_name(rule)}` is defined here", rule.head.span),)
-                report.append(_error(message, members[0].package_span, notes))
+        node = tree.find_names(package)
+        rule = None if node is None else next(filter(_is_ground, node.rules), None)
+        if rule is not None:
+            name = ".".join(("data", *package))
+            message = f"package `{'.'.join(package)}` conflicts with rule `{name}`"
+            notes = ((f"`{rule_name(rule)}` is defined here", rule.head.span),)
+            report.append(_error(message, members[0].package_span, notes))
     return report
 
 

@@ -20,10 +20,21 @@ Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 class Node:
     """One place below `data`: the rules there and the places below it."""
 
-    path: tuple[str, ...]
-    """Constant path elements as text, `data` first."""
+    name: str
+    """The last element of its path as text."""
+    parent: Node | None
     rules: list[Rule] = field(default_factory=list)
     children: dict[Constant, Node] = field(default_factory=dict)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Constant path elements as text, `data` first."""
+        names: list[str] = []
+        node: Node | None = self
+        while node is not None:
+            names.append(node.name)
+            node = node.parent
+        return tuple(reversed(names))
 
     def below(self) -> Iterator[Node]:
         """This node and every one below it."""
@@ -38,7 +49,7 @@ class RuleTree:
     """The rules by the constant prefix of their full path."""
 
     def __init__(self, modules: Iterable[Module]) -> None:
-        self.root = Node(("data",))
+        self.root = Node("data", None)
         for module in modules:
             for rule in module.rules:
                 self._place(rule).rules.append(rule)
@@ -51,7 +62,7 @@ class RuleTree:
                 break
             child = node.children.get(key)
             if child is None:
-                child = node.children[key] = Node((*node.path, str(key[1])))
+                child = node.children[key] = Node(str(key[1]), node)
             node = child
         return node
 
