@@ -172,6 +172,10 @@ class Shop:
         listed: list[dict[str, Any]] = self._call(who, "GET", "/v1/sessions").json()["sessions"]
         return listed
 
+    def end_session(self, who: str, session_id: str) -> None:
+        answer = self._call(who, "POST", f"/v1/sessions/{session_id}/kill", {"reason": "enough"})
+        assert answer.is_success, answer.text
+
     def records(self, kind: str = "", session: str = "") -> list[dict[str, Any]]:
         """What has been recorded so far, oldest first."""
         lines = [

@@ -97,6 +97,16 @@ def test_a_client_that_leaves_cancels(shop: Any) -> None:
     waiting.close()
 
 
+def test_ending_a_session_ends_its_wait(shop: Any) -> None:
+    waiting = Waiting(shop, "insert into ledger values (2008)")
+    shop.end_session("carl", waiting.approval["session"])
+    with pytest.raises(psycopg.OperationalError, match="the session was ended"):
+        waiting.outcome.result(20)
+    shop.until("it no longer waits", lambda: waiting.approval["id"] not in [a["id"] for a in shop.waiting()])
+    assert count(shop, "id = 2008") == 0
+    waiting.close()
+
+
 def test_consent_is_for_one_statement_with_its_values(shop: Any) -> None:
     first = Waiting(shop, "insert into ledger values (%s)", parameters=(2006,))
     second = Waiting(shop, "insert into ledger values (%s)", parameters=(2007,))

@@ -195,9 +195,7 @@ def test_a_session_is_listed_and_can_be_ended_in_the_middle_of_a_statement(shop:
     with shop.connect("wes") as connection:
         (session,) = [s for s in shop.sessions("wes") if s["principal"]["id"] == "wes"]
         assert session["resource"] == "shop"
-        timer = threading.Timer(
-            0.3, lambda: shop._call("wes", "POST", f"/v1/sessions/{session['id']}/kill", {"reason": "enough"})
-        )
+        timer = threading.Timer(0.3, shop.end_session, ("wes", session["id"]))
         timer.start()
         with pytest.raises(psycopg.OperationalError, match="the session was ended"):
             connection.execute("select pg_sleep(20)")
