@@ -103,17 +103,20 @@ def _assign(
     fields: Mapping[str, Masking], analysis: Analysis, known: Callable[[str], Iterable[Column]]
 ) -> tuple[Mask, ...]:
     """Give every output and origin to the strongest mask that covers it."""
-    # the weakest first, so that what a stronger one covers too is taken over by it
-    by_strength = sorted(fields, key=lambda text: (fields[text], text))
+    columns = _all_columns(analysis)
     outputs: dict[tuple[int, int], tuple[str, bool]] = {}
     origins: dict[Origin, str] = {}
-    for text in by_strength:
+    # the weakest first, so that what a stronger one covers too is taken over by it
+    for text in sorted(fields, key=lambda text: (fields[text], text)):
         for column in known(text):
             origins[Origin(column.table_oid, column.attnum)] = text
-        for at, columns in enumerate(analysis.outputs):
-            for number, output in enumerate(columns):
-                whole = any(column_matches(text, c.relation, c.name) for c in output.derived)
-                if whole or any(column_matches(text, c.relation, c.name) for c in output.direct):
+        covered = {c for c in columns if column_matches(text, c.relation, c.name)}
+        if not covered:
+            continue
+        for at, statement in enumerate(analysis.outputs):
+            for number, output in enumerate(statement):
+                whole = not covered.isdisjoint(output.derived)
+                if whole or not covered.isdisjoint(output.direct):
                     _, earlier = outputs.get((at, number), ("", False))
                     outputs[at, number] = (text, whole or earlier)
     made = []
@@ -131,3 +134,9 @@ def _assign(
         if mask.outputs or mask.origins:
             made.append(mask)
     return tuple(made)
+
+
+def _all_columns(analysis: Analysis) -> frozenset[Column]:
+    """Every column behind any output. Many outputs may share one large set: it is looked at once."""
+    sets = {id(found): found for row in analysis.outputs for o in row for found in (o.direct, o.derived)}
+    return frozenset().union(*sets.values())
