@@ -8,7 +8,7 @@ hold bodies.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
@@ -17,15 +17,15 @@ from doorward.compile.free import (
     Comprehension,
     constant,
     constant_keys,
-    dotted,
     leading_constants,
     leading_names,
     needs,
 )
 from doorward.compile.globals import Globals
-from doorward.compile.plan import Block, Const, Operand, Operator
+from doorward.compile.plan import Block, Const, Local, Operand, Operator
+from doorward.compile.replacing import plan_change
 from doorward.compile.scope import Scope
-from doorward.compile.tree import Document
+from doorward.compile.tree import Document, function_at
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -49,7 +49,6 @@ from doorward_dsl.syntax import (
     Term,
     Unify,
     Var,
-    With,
 )
 from doorward_dsl.syntax import Body as TreeBody
 
@@ -99,7 +98,9 @@ class Answers:
         if not literal.withs:
             self.expression(literal.expr)
             return
-        changes = tuple(self._change(modifier) for modifier in literal.withs)
+        changes = tuple(
+            plan_change(modifier, self.scope, self.program, self.value) for modifier in literal.withs
+        )
         self.scope.add(plan.With(changes, literal.span))
         with self.scope.elsewhere():
             self.expression(literal.expr)
@@ -169,36 +170,7 @@ class Answers:
         return -2 if arity is None or arity < 0 else arity
 
     def _function(self, call: Call) -> Document | None:
-        if call.name[0] != "data":
-            return None
-        node = self.program.tree.find(call.name[1:])
-        document = node.document if node is not None else None
-        return document if document is not None and document.kind == "function" else None
-
-    # --- with ---
-
-    def _change(self, modifier: With) -> plan.ReplaceInput | plan.ReplaceData | plan.MockFunction:
-        name, path = dotted(modifier.target)
-        if name == "input":
-            return plan.ReplaceInput(tuple(Const(step) for step in path), self.value(modifier.value))
-        if name == "data":
-            node = self.program.tree.find(path)
-            if node is None or node.document is None or node.document.kind != "function":
-                return plan.ReplaceData(self.program.overlay(path), self.value(modifier.value))
-        return self._mock(".".join((name, *path)), modifier.value)
-
-    def _mock(self, mocked: str, replacement: Term) -> plan.MockFunction:
-        if isinstance(replacement, (Ref, Var)) and not needs(replacement, self.scope.env, self.scope.uses):
-            name, path = dotted(replacement)
-            node = self.program.tree.find(path) if name == "data" else None
-            if node is not None and node.document is not None and node.document.kind == "function":
-                return plan.MockFunction(mocked, None, self.program.unit_of(node.document, ()), None)
-        if isinstance(replacement, (Ref, Var)):
-            name, path = dotted(replacement)
-            builtin = ".".join((name, *path))
-            if name not in self.scope.env and self.program.builtin_arity(builtin) is not None:
-                return plan.MockFunction(mocked, None, None, builtin)
-        return plan.MockFunction(mocked, self.value(replacement), None, None)
+        return function_at(self.program.tree, call.name[1:]) if call.name[0] == "data" else None
 
     # --- terms ---
 
@@ -241,7 +213,8 @@ class Answers:
         raise AssertionError(f"not a term: {term!r}")
 
     def _values(self, terms: Sequence[Term]) -> tuple[Operand, ...]:
-        """The values of terms, those last that need what others bind by running over it (`x == input.p[x]`)."""
+        """The values of terms, those last that need what others bind by running over it (`x ==
+        input.p[x]`)."""
         found: dict[int, Operand] = {}
         for may_lack in (False, True):
             for at, term in enumerate(terms):
@@ -292,7 +265,9 @@ class Answers:
             return self.value(piece)
         if not isinstance(piece.expr, ExprTerm):
             raise AssertionError(f"not a part of a template: {piece!r}")
-        changes = tuple(self._change(modifier) for modifier in piece.withs)
+        changes = tuple(
+            plan_change(modifier, self.scope, self.program, self.value) for modifier in piece.withs
+        )
         self.scope.add(plan.With(changes, piece.span))
         with self.scope.elsewhere():
             result = self.value(piece.expr.term)
@@ -374,17 +349,24 @@ class Answers:
         known = self.scope.reads.get(place)
         if known is not None:
             return known
-        read = self.scope.shared.get(place)
-        if read is not None:
-            self.scope.add(plan.Defined(read, span))
+        shared = self.scope.shared.get(place)
+        if shared is not None:
+            read = self._add_read(lambda to: plan.Defined(shared, span), shared)
         elif len(place) == 1:
-            read = self.scope.local()
-            self.scope.add(plan.Input(read, span) if place[0] == "input" else plan.Base(read, span))
+            root = plan.Input if place[0] == "input" else plan.Base
+            read = self._add_read(lambda to: root(to, span))
         else:
             source = self._read(place[:-1], span)
-            read = self.scope.local()
-            self.scope.add(plan.Get(read, source, Const(place[-1]), span))
+            read = self._add_read(lambda to: plan.Get(to, source, Const(place[-1]), span))
         self.scope.reads[place] = read
+        return read
+
+    def _add_read(self, make: Callable[[Local], plan.Step], read: Local | None = None) -> Local:
+        scope = self.scope
+        if scope.early():
+            return scope.add_early(make, read)
+        read = scope.local() if read is None else read
+        scope.add(make(read))
         return read
 
     def _along(self, source: Operand, path: Sequence[Term], *, may_branch: bool = False) -> Operand:

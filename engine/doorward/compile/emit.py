@@ -290,6 +290,10 @@ class Emitter:
             isinstance(step.source, Local) and isinstance(step.key, Const) and step.source.id in self._arrays
         ):
             return [w.assign(name, w.item(source, self.operand(step.key)))], None
+        elif isinstance(step.source, Local) and isinstance(step.key, Local):
+            key = self.operand(step.key)
+            plain = w.both(w.has_type(key, "str"), w.has_type(source, "dict"))
+            made = w.choose(plain, w.method(source, "get", key, w.load("U")), w.call("h_get", source, key))
         else:
             made = w.call("h_get", source, self.operand(step.key))
         return [w.assign(name, made)], self.is_undefined(name)
@@ -407,9 +411,12 @@ class Emitter:
         w = self.write
         one, all_ = self.operand(member), self.operand(collection)
         general = w.call("h_is_member", one, all_)
-        if isinstance(member, Const) and type(member.value) is str and isinstance(collection, Local):
-            return w.choose(w.has_type(all_, "list"), w.compare(one, ast.In(), all_), general)
-        return general
+        if not isinstance(collection, Local) or (isinstance(member, Const) and type(member.value) is not str):
+            return general
+        plain = w.has_type(all_, "list")
+        if isinstance(member, Local):
+            plain = w.both(w.has_type(one, "str"), plain)
+        return w.choose(plain, w.compare(one, ast.In(), all_), general)
 
     def _shape(self, kind: str, source: Operand, size: int) -> tuple[list[ast.stmt], ast.expr | None]:
         w, value = self.write, self.operand(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from doorward.compile.plan import Block, Const, Local, Operand, Scan, Step, Walk
@@ -32,6 +32,13 @@ class Scope:
         """Places that several bodies of the function read; each has to see for itself that it is defined."""
         self.visible: frozenset[str] = frozenset()
         self._loops = 0
+        self._outer_loops = 0
+        """Loops around this block."""
+        self._before_loops: int | None = None
+        """Where the steps stand that come before the first loop of the block; None while there is none."""
+        self._with_at: int | None = None
+        """Where the `with` stands whose steps are being added."""
+        self._elsewhere = False
         self._depths: list[int] = []
 
     def share(self, places: Sequence[tuple[str, ...]]) -> None:
@@ -50,9 +57,29 @@ class Scope:
 
     def add(self, step: Step) -> None:
         """Append a step; a loop stands around all that follow."""
-        self.steps.append(step)
         if isinstance(step, (Scan, Walk)):
             self._loops += 1
+            if self._before_loops is None:
+                self._before_loops = len(self.steps) if self._with_at is None else self._with_at
+        self.steps.append(step)
+
+    def early(self) -> bool:
+        """Whether a step may be put before the loops of this block: not among steps that run on other
+        data."""
+        return self._before_loops is not None and not self._elsewhere
+
+    def add_early(self, make: Callable[[Local], Step], made: Local | None = None) -> Local:
+        """Put a step before the first loop of the block; what every answer needs is then read once for
+        all."""
+        at = self._before_loops
+        if at is None:
+            raise AssertionError("no loop in this block")
+        if made is None:
+            self._depths.append(self._outer_loops)
+            made = Local(len(self._depths) - 1)
+        self.steps.insert(at, make(made))
+        self._before_loops = at + 1
+        return made
 
     def loop_local(self) -> Local:
         """A new local that the loop about to be added will set."""
@@ -75,22 +102,28 @@ class Scope:
     def nested(self, *, ordered: bool) -> Iterator[list[Step]]:
         """A block of its own: what it binds and reads is not known outside."""
         outside = (self.steps, self.env, self.reads, self.ordered, self._loops)
+        loops = (self._outer_loops, self._before_loops, self._with_at, self._elsewhere)
         self.steps, self.env, self.reads = [], dict(self.env), dict(self.reads)
         self.ordered = ordered
+        self._outer_loops, self._before_loops, self._with_at, self._elsewhere = self._loops, None, None, False
         try:
             yield self.steps
         finally:
             self.steps, self.env, self.reads, self.ordered, self._loops = outside
+            self._outer_loops, self._before_loops, self._with_at, self._elsewhere = loops
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
-        """Steps that run on another input or data: what was read does not hold there."""
+        """Steps that run on another input or data, after the `with` just added: what was read does not hold
+        there."""
         outside, self.reads = self.reads, {}
         shared, self.shared = self.shared, {}
+        self._elsewhere, self._with_at = True, len(self.steps) - 1
         try:
             yield
         finally:
             self.reads, self.shared = outside, shared
+            self._elsewhere, self._with_at = False, None
 
     def block(
         self, steps: list[Step], result: tuple[Operand, ...] = (), *, loops: int | None = None

@@ -16,7 +16,7 @@ from doorward.compile.plan import UnitKind
 from doorward_dsl.program import Path, Program
 from doorward_dsl.syntax import Rule, Scalar, Term
 
-__all__ = ["Document", "Node", "Placed", "build_tree"]
+__all__ = ["Document", "Node", "Placed", "build_tree", "fits", "function_at"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +110,13 @@ def _absorb(node: Node, path: Path, rules_at: dict[Path, tuple[Rule, ...]]) -> I
 
 def _suffix(rule: Rule, path: Path) -> tuple[Term, ...]:
     return rule.head.ref[1 + len(path) :]
+
+
+def function_at(tree: Node, path: Path) -> Document | None:
+    """The function at a path, if it is one."""
+    node = tree.find(path)
+    document = node.document if node is not None else None
+    return document if document is not None and document.kind == "function" else None
 
 
 def fits(suffix: tuple[Term, ...], prefix: tuple[object, ...]) -> bool:

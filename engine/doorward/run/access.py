@@ -59,7 +59,10 @@ def values(call: CallContext, source: Value) -> Iterable[Value]:
     """The members of a collection; those of a set always in Rego's order, which no hash seed changes."""
     kind = type(source)
     if kind is list or kind is tuple:
-        call.budget.charge(len(source))
+        budget = call.budget  # charged in place: this is where a decision spends its time
+        budget.left -= len(source)
+        if budget.left < 0:
+            budget.more()
         return source  # type: ignore[no-any-return]
     if kind is dict:
         call.budget.charge(len(source))
