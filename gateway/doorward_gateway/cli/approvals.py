@@ -94,6 +94,7 @@ def _show(entries: list[dict[str, Any]]) -> None:
         rows = {
             "who": f"{entry['principal'].get('id')} ({entry['principal'].get('kind')})  {place}",
             "what": entry["operation"],
+            "facts": _facts(entry["facts"] or {}),
             "where": entry["resource"],
             "why": entry["reason"],
             "by": f"a member of {', '.join(entry['groups'])}, before {entry['deadline'][:19]}Z",
@@ -105,3 +106,16 @@ def _show(entries: list[dict[str, Any]]) -> None:
                 table.add_row(Text(f"  {label}", style="dim"), Text(printable(value)))
         out.print(Text.assemble((entry["id"], "bold"), "  ", (entry["state"], "yellow")))
         out.print(table)
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    """What the engine made of the operation: the facts that say something, `writes · tables_written orders`."""
+    said = []
+    for name, value in sorted(facts.items()):
+        if value is True:
+            said.append(name)
+        elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            said.append(f"{name} {', '.join(value)}")
+        elif isinstance(value, str) and value:
+            said.append(f"{name} {value}")
+    return one_line(" · ".join(said), 400)

@@ -131,6 +131,13 @@ async def ask(node: ControlNode) -> str:
         "warehouse",
         "update orders\n set status = '\x1b]0;x\x07\u202e'",
         attribution=Attribution(purpose="fix", run="r1"),
+        facts={
+            "writes": True,
+            "read_only": False,
+            "tables_written": ["orders"],
+            "functions": [],
+            "opaque_reason": None,
+        },
     )
     approval = await node.approvals.ask(
         operation, Requirement("shop:9", frozenset({"dba"}), 60_000, "writes wait for a person")
@@ -155,6 +162,8 @@ async def test_approvals_are_listed_approved_and_refused(node: ControlNode) -> N
         "dba",
     ):
         assert word in listed.out
+    assert "tables_written orders · writes" in listed.out
+    assert "read_only" not in listed.out
     as_json = await doorward("approvals", "list", *gateway, "--json", token=token_of("omar"))
     assert [entry["id"] for entry in json.loads(as_json.out)["approvals"]] == [first, second]
     own = await doorward("approvals", "approve", first, *gateway, token=token_of("dora"))
