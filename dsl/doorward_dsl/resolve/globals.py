@@ -72,6 +72,14 @@ class ModuleNames:
             return Global("input", (Scalar(name, span),))
         return found
 
+    def describe(self, name: str) -> str | None:
+        """What a local variable of that name hides; None when nothing."""
+        if name in self.imports:
+            return f"the import `{name}`"
+        if name in self.rules:
+            return f"the rule `{'.'.join(('data', *self.package, name))}`"
+        return f"the request's field `{name}`" if name in self.fields else None
+
     def document(self, name: str, span: Span) -> Global | None:
         """What a name stands for where a field of the request cannot be meant, as in the name of a function."""
         imported = self.imports.get(name)

@@ -145,8 +145,23 @@ class Resolver:
         elif var.name in scope.seen:
             hint = "declare it before its first use, or give one of the two another name"
             self._error(f"var `{var.name}` referenced above", var.span, hint=hint)
+        else:
+            self._warn_of_shadowing(var)
         local = scope.locals[var.name] = Local(self.fresh(var.name), occurrence, var.span)
         return Var(local.unique, var.span)
+
+    def _warn_of_shadowing(self, var: Var) -> None:
+        outer = next(
+            (scope.locals[var.name] for scope in self._scopes[:-1] if var.name in scope.locals), None
+        )
+        hidden = self._names.describe(var.name)
+        if outer is not None:
+            notes = ((f"the other `{var.name}` is declared here", outer.span),)
+            message = f"`{var.name}` shadows a variable of the same name"
+            self._report.append(Diagnostic("ward_shadowing", message, var.span, "warning", notes=notes))
+        elif hidden is not None:
+            message = f"`{var.name}` shadows {hidden}"
+            self._report.append(Diagnostic("ward_shadowing", message, var.span, "warning"))
 
     def _variable(self, var: Var) -> Term:
         """What a bare name stands for."""
