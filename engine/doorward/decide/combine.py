@@ -153,7 +153,7 @@ def _add_failed(gathered: Gathered, failed: Failed, issuing: bool) -> None:
         gathered.blocks.add(Reason("", "block", "the policies could not be evaluated", place))
     elif info.verb == "allow" or (info.verb == "credential" and not issuing):
         return
-    elif info.verb == "block" or (info.complete and info.verb != "credential"):
+    elif info.complete and info.verb != "credential":
         _add(gathered, info, info.payload, " (its condition could not be evaluated)", issuing)
     else:
         text = info.payload.reason or f"{_SENTENCES[info.verb]} {info.place}"

@@ -160,6 +160,11 @@ MASK = MaskPayload("hide", (Target("field", "c.ssn"),), MaskerSpec("redact"))
             {"no (its condition could not be evaluated)"},
         ),
         (
+            [ALLOW, failed(2, "block", BlockPayload(None), complete=False)],
+            "block",
+            {"blocked by p.ward:3:1: its condition could not be evaluated"},
+        ),
+        (
             [ALLOW, failed(2, "approve", APPROVE)],
             "approve",
             {"ask (its condition could not be evaluated)"},
