@@ -30,6 +30,8 @@ ACCEPTED = [
     "p if { y = 1; x := 1 with input as y; x }",
     "p if { x = [y | y = z]; z = 1 }",
     "p := data.foo[_]",
+    'p if { q == "a" with q as "a" }\nq := 1',
+    'p if { "k", "v" in {"k": "v"} }',
     'p if { y = {"a": input.xs[_]}["a"]; y }',
     "p if { some k; k == input.foos[k] }",
     "p := x if { y := [x | x = 1]; x := 2; y }",

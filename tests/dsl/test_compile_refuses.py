@@ -76,6 +76,8 @@ REFUSED = [
     ('p if { x := 1; x == "a" }', TYPE, "2:16", "number and string", ""),
     ('p if { f(1) == "a" }\nf(x) := 1', TYPE, "2:8", "number and string", ""),
     ("f(x) := upper(x)\np if f(1)", TYPE, "3:8", "invalid argument 1: got number, wants string", ""),
+    ('p if "a" in [1]', TYPE, "2:6", "string and number", ""),
+    ('p if { q == "a" with input as 1 }\nq := 1', TYPE, "2:8", "number and string", ""),
     ("p if count(1)", TYPE, "2:12", "`count`: invalid argument 1: got number", ""),
     ('p if { 1 + "a" == 2 }', TYPE, "2:12", "`plus`: invalid argument 2", ""),
     ('q := {"a": 1}\np if q.b', TYPE, "3:8", "undefined ref: `data.t.q.b`", "its keys are `a`"),

@@ -32,6 +32,7 @@ from doorward_dsl.syntax import (
     Term,
     Unify,
     Var,
+    With,
 )
 from doorward_dsl.types import (
     ANY,
@@ -57,6 +58,9 @@ _MOST_FIELDS: Final = 128
 """Larger literal objects are taken as maps."""
 
 
+_MEMBERSHIP: Final = frozenset({("internal", "member_2"), ("internal", "member_3")})
+
+
 class Documents(Protocol):
     """What the rules of a program define."""
 
@@ -76,6 +80,8 @@ class TermTypes:
         self._documents = documents
         self._request = request
         self._variables: dict[str, Type] = {}
+        self._mocked = False
+        """Within a line that replaces a rule: nothing is known of what rules and functions give."""
         self.report = report
 
     def clear(self) -> None:
@@ -94,7 +100,16 @@ class TermTypes:
         for modifier in literal.withs:
             if not self._is_function(modifier.value):
                 self.visit(modifier.value)
+        around, self._mocked = self._mocked, self._mocked or any(map(self._replaces_rule, literal.withs))
         self._expr(literal.expr, before)
+        self._mocked = around
+
+    def _replaces_rule(self, modifier: With) -> bool:
+        """Whether a modifier puts a value of another type, perhaps, in the place of a rule's."""
+        target = modifier.target
+        if not isinstance(target, Ref) or not is_global(target):
+            return False
+        return any(node.rules or node.children for node in self._documents.tree.reached(target.path)[1])
 
     def _expr(self, expr: Expr, before: int) -> None:
         if isinstance(expr, Not):
@@ -181,6 +196,8 @@ class TermTypes:
                 self.visit(part)
             if isinstance(term, Ref):
                 self._check_ref(term)
+            elif isinstance(term, Call) and term.name in _MEMBERSHIP:
+                self._check_membership(term)
             elif isinstance(term, Call):
                 self._check_call(term, top=top)
 
@@ -256,7 +273,7 @@ class TermTypes:
         if call.name[0] != "data":
             signature = signatures().get(".".join(call.name))
             return None if signature is None else signature.type
-        node = self._documents.tree.find_names(call.name[1:])
+        node = None if self._mocked else self._documents.tree.find_names(call.name[1:])
         kind = None if node is None else self._documents.value(node)
         return kind if isinstance(kind, FunctionType) else None
 
@@ -267,6 +284,15 @@ class TermTypes:
             return name is not None and ".".join(name) in signatures()
         node = self._documents.tree.find_names(name[1:])
         return node is not None and any(rule.head.args is not None for rule in node.rules)
+
+    def _check_membership(self, call: Call) -> None:
+        """`x in xs`, `k, x in xs`: what could be a member at all."""
+        collection = self.kind(call.args[-1]) or ANY
+        for part, wanted in zip(
+            call.args[-2::-1], (values_of(collection), keys_of(collection)), strict=False
+        ):
+            if wanted is not None and not self._bind(part, wanted):
+                self._mismatch(self.kind(part), wanted, call.span)
 
     def _check_call(self, call: Call, *, top: bool) -> None:
         function = self._function(call)
@@ -293,6 +319,8 @@ class TermTypes:
         return None if kind is None else self._walk(kind, ref.path)
 
     def _document_kind(self, ref: Ref) -> Type | None:
+        if self._mocked:
+            return ANY
         node = self._documents.tree.root
         for index, part in enumerate(ref.path):
             key = constant(part)
@@ -312,7 +340,7 @@ class TermTypes:
         return found
 
     def _check_ref(self, ref: Ref) -> None:
-        if is_global(ref, "input"):
+        if is_global(ref, "input") or (self._mocked and is_global(ref)):
             self._bind_path(ref)
         elif is_global(ref):
             self._check_document(ref)

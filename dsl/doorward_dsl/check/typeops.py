@@ -83,7 +83,7 @@ def select(kind: Type, key: Constant) -> Type | None:
             return None
         return kind.items[key] if key < len(kind.items) else kind.rest
     if isinstance(kind, SetType):
-        return kind.of if unifies(kind.of, scalar_type(key)) else None
+        return scalar_type(key) if unifies(kind.of, scalar_type(key)) else None
     if isinstance(kind, ObjectType):
         found = kind.get(field_key(key))
         if found is None and kind.rest is not None and unifies(kind.rest[0], scalar_type(key)):
