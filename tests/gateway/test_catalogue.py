@@ -17,7 +17,7 @@ from doorward_gateway.postgres.catalogue import (
     catalogue_document,
 )
 
-from doorward.facts.postgres import Catalogue  # isort: skip
+from doorward.facts.postgres.catalogue import Catalogue, CatalogueError  # isort: skip
 
 Rows = dict[str, list[str]]
 
@@ -131,3 +131,23 @@ def test_an_answer_that_is_no_catalogue_is_refused() -> None:
         catalogue_document({name: rows for name, rows in whole.items() if name != "functions"})
     with pytest.raises(ValueError, match="`server` must return one row"):
         catalogue_document({**whole, "server": []})
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        (b"", "not valid"),
+        (b"[]", "not valid"),
+        (
+            b'{"format": 2, "server_version": 1, "database": "x", "relations": [], "functions": []}',
+            "`format`",
+        ),
+        (
+            b'{"server_version": 1, "database": "x", "relations": [["s", "n"]], "functions": []}',
+            "`relations.0",
+        ),
+    ],
+)
+def test_the_engine_says_what_is_wrong_with_a_document(document: bytes, place: str) -> None:
+    with pytest.raises(CatalogueError, match=place):
+        Catalogue.from_json(document)

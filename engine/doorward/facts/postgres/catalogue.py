@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from doorward.facts.postgres.model import Column, relation_name
-from doorward_dsl.diagnostics import DoorwardError
 
 __all__ = [
     "SYSTEM_SCHEMAS",
@@ -35,7 +34,7 @@ SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 _MAX_EXPANSIONS = 10_000
 
 
-class CatalogueError(DoorwardError):
+class CatalogueError(ValueError):
     """The catalogue document is not one."""
 
 
