@@ -158,10 +158,9 @@ class _Check:
         return self._check_head()
 
     def _is_being_written(self, line: Line) -> bool:
-        """Whether a line without an end is one that a live writer has begun, and nobody has been promised."""
+        """Whether a line without an end is one that a live writer has begun; `HEAD` tells if it was promised."""
         cut_short = isinstance(line.record, MalformedRecord) and line.record.cut_short
-        acknowledged = self._head is None or (self.good is not None and self._head[0] <= self.good.seq)
-        return cut_short and acknowledged and line.file == self._files[-1] and _has_writer(self._directory)
+        return cut_short and line.file == self._files[-1] and _has_writer(self._directory)
 
     def _lines(self) -> Iterator[Line]:
         for file in self._files:
