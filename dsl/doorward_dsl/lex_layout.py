@@ -49,6 +49,8 @@ _CLOSED_BY = {**OPENERS, "TEMPLATE_START": "TEMPLATE_END"}
 _BRACKETS = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
 _BODIES = frozenset(("body", "comprehension", "test"))
 _NOT_AT_START = frozenset("INFIX AND OR NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
+_CONTINUING = frozenset(("IF", "WITH", "AS", "CONTAINS"))
+"""Keywords that continue what stands before them even on a new line."""
 _LITERAL_STARTS = frozenset(("", "SEP", "LBODY", "IF", "UNLESS", "BAR", "LPAR", "TEMPLATE_START"))
 _TEST_WORDS = {"given": "GIVEN", "when": "WHEN", "expect": "EXPECT"}
 _WILDCARD = re.compile(r"(?:\*|[A-Za-z_][A-Za-z_\d]*+)(?:\.(?:\*|[A-Za-z_][A-Za-z_\d]*+))*+")
@@ -181,7 +183,7 @@ class _Layout:
         """The kind of a keyword, which may be a name here."""
         previous = self.previous
         ended = previous in ENDERS
-        starting = token.line_start if ended else previous not in _NOT_AT_START
+        starting = (token.line_start and kind not in _CONTINUING) if ended else previous not in _NOT_AT_START
         top = self.frame.kind == "top"
         if self.ahead.named(at, previous, starting):
             return "IDENT"

@@ -15,7 +15,7 @@ from doorward_dsl.diagnostics import Diagnostic, ParseError
 from doorward_dsl.lex import Lexed, Token, lex
 from doorward_dsl.lex_ahead import Features
 from doorward_dsl.lex_layout import Statement, query, statements
-from doorward_dsl.parse_errors import explain, explain_trouble, stray_comma
+from doorward_dsl.parse_errors import explain, explain_trouble
 from doorward_dsl.parse_rules import Package
 from doorward_dsl.parse_table import Unexpected, bind, run
 from doorward_dsl.parse_terms import Refused
@@ -83,22 +83,27 @@ class _Parser:
         tokens = statement.tokens
         last = tokens[-1].end if tokens else len(self.source.text)
         end = Token("$END", "", last, last, False, True)
+        first: Unexpected | None = None
         for _ in range(_MAX_RETRIES):
             try:
                 return run(tokens, end, start, self.methods)
             except Unexpected as unexpected:
-                comma = (
-                    unexpected.token
-                    if unexpected.token.kind == "COMMA"
-                    else stray_comma(statement, unexpected)
-                )
-                bar = statement.bars.get(comma.start) if comma is not None else None
-                if bar is None or bar.kind != "BAR":
-                    raise Refused(explain(self.source, statement, unexpected)) from None
+                first = first or unexpected
+                bar = _last_bar(statement, unexpected.token)
+                if bar is None:
+                    break
                 bar.kind = "INFIX"
-        raise Refused(
-            explain_trouble(self.source, "too many `|` that may be unions or comprehensions", tokens[0])
-        )
+        if first is None:
+            raise AssertionError("the loop ends by a value or an error")
+        raise Refused(explain(self.source, statement, first))
+
+
+def _last_bar(statement: Statement, token: Token) -> Token | None:
+    """The last `|` before a token that was taken for a comprehension's and, by a comma after it, may be a union's."""
+    for comma, bar in reversed(statement.bars.items()):
+        if comma <= token.start and bar.kind == "BAR":
+            return bar
+    return None
 
 
 class _Parts:

@@ -10,7 +10,7 @@ from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_table import Unexpected
 from doorward_dsl.source import Source, Span
 
-__all__ = ["explain", "explain_trouble", "stray_comma"]
+__all__ = ["explain", "explain_trouble"]
 
 _WORDS = {
     "IF": "if",
@@ -88,7 +88,7 @@ def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Dia
     tokens = statement.tokens
     at = _index(statement, token)
     previous = tokens[at - 1] if at else None
-    comma = stray_comma(statement, unexpected)
+    comma = _stray_comma(statement, unexpected)
     if comma is not None:
         separate = "expressions of a body stand on lines of their own, or with `;` between them"
         return Diagnostic(
@@ -103,7 +103,7 @@ def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Dia
     return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end), hint=hint)
 
 
-def stray_comma(statement: Statement, unexpected: Unexpected) -> Token | None:
+def _stray_comma(statement: Statement, unexpected: Unexpected) -> Token | None:
     """The comma that made `a, b` look like the beginning of `a, b in xs`, where that is all the text could still be."""
     if not unexpected.expected <= _AFTER_SECOND_KEY:
         return None

@@ -22,6 +22,7 @@ from doorward_dsl.syntax import (
     RuleHead,
     Scalar,
     Set,
+    Template,
     Term,
     Var,
 )
@@ -203,6 +204,8 @@ class RuleBuilder(BodyBuilder):
             children = value.items
         elif isinstance(value, Object):
             children = tuple(term for pair in value.pairs for term in pair)
+        elif isinstance(value, Template):
+            children = tuple(part for part in value.parts if not isinstance(part, str | Literal))
         for child in children:
             self._constant(child)
 

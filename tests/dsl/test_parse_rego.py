@@ -70,6 +70,8 @@ QUERIES = [
 ]
 
 RULES = [
+    ("p\nif[x][0]", "(rule p | (ref [x] 0))"),
+    ("p := {a < b: x | {}, c in d: e}", "(rule p := {(lt a b): (or x {}), (internal.member_2 c d): e})"),
     ("p := 1", "(rule p := 1)"),
     ("p = 1 if x", "(rule p = 1 | x)"),
     ("p if x", "(rule p | x)"),
