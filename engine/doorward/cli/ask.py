@@ -42,12 +42,15 @@ def decide(
     """Decide one access request. Exit status 0 if it is allowed, 1 if not."""
     from doorward.decide.document import parse_document
     from doorward.engine import Engine
-    from doorward.facts.postgres import Catalogue
+    from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
 
     with reported():
         engine = Engine.from_path(policies)
         document = parse_document(_read(request))
-        known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
+        try:
+            known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
+        except CatalogueError as error:
+            raise fail(str(error), NO) from None
         decision = engine.decide(document, catalogue=known, now_ns=now_ns)
     if as_json:
         print_json(decision.to_dict())
