@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from doorward_dsl.check.matching import Matcher
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
-from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
+from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, values_of
 from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import signatures
@@ -37,13 +38,11 @@ from doorward_dsl.syntax import (
 from doorward_dsl.types import (
     ANY,
     STRING,
-    AnyType,
     ArrayType,
     FunctionType,
     ObjectType,
     SetType,
     Type,
-    UnionType,
     array_of,
     union,
 )
@@ -80,6 +79,7 @@ class TermTypes:
         self._documents = documents
         self._request = request
         self._variables: dict[str, Type] = {}
+        self._matcher = Matcher(self.kind, self._variables)
         self._mocked = False
         """Within a line that replaces a rule: nothing is known of what rules and functions give."""
         self.report = report
@@ -156,15 +156,15 @@ class TermTypes:
                 if values is None:
                     self._error(f"undefined ref: no key `{expr.key.span.text}`", expr.key.span)
                     values = ANY
-            elif not self._bind(expr.key, keys):
+            elif not self._matcher.bind(expr.key, keys):
                 self._mismatch(self.kind(expr.key), keys, expr.key.span)
         self.visit(expr.value)
-        if not self._bind(expr.value, values or ANY) and len(self.report) == before:
+        if not self._matcher.bind(expr.value, values or ANY) and len(self.report) == before:
             self._mismatch(self.kind(expr.value), values, expr.span)
 
     def _match(self, left: Term, right: Term, span: Span, before: int) -> None:
         kinds = self.kind(left), self.kind(right)
-        if not self._unify(left, right) and len(self.report) == before:
+        if not self._matcher.match(left, right) and len(self.report) == before:
             self._mismatch(*kinds, span)
 
     def _mismatch(self, left: Type | None, right: Type | None, span: Span) -> None:
@@ -291,7 +291,7 @@ class TermTypes:
         for part, wanted in zip(
             call.args[-2::-1], (values_of(collection), keys_of(collection)), strict=False
         ):
-            if wanted is not None and not self._bind(part, wanted):
+            if wanted is not None and not self._matcher.bind(part, wanted):
                 self._mismatch(self.kind(part), wanted, call.span)
 
     def _check_call(self, call: Call, *, top: bool) -> None:
@@ -304,7 +304,7 @@ class TermTypes:
             return
         for number, (arg, wanted) in enumerate(zip(call.args, function.args, strict=True), start=1):
             given = self.kind(arg)
-            if not self._bind(arg, wanted):
+            if not self._matcher.bind(arg, wanted):
                 name = ".".join(call.name)
                 message = f"`{name}`: invalid argument {number}: got {given}, wants {wanted}"
                 self._error(message, arg.span)
@@ -345,7 +345,7 @@ class TermTypes:
         elif is_global(ref):
             self._check_document(ref)
         else:
-            self._bind(ref.head, ANY)
+            self._matcher.bind(ref.head, ANY)
             self._check_path(self.kind(ref.head) or ANY, ref, 0)
 
     def _check_document(self, ref: Ref) -> None:
@@ -389,7 +389,7 @@ class TermTypes:
                     return
                 found = following
                 continue
-            if not self._bind(part, keys):
+            if not self._matcher.bind(part, keys):
                 self._missing(found, keys, ref, position)
                 return
             found = values_of(found)
@@ -400,87 +400,6 @@ class TermTypes:
         if isinstance(kind, ObjectType) and kind.fields and kind.rest is None:
             hint = f"its keys are {', '.join(f'`{name}`' for name, _ in kind.fields[:12])}"
         self._error(f"undefined ref: `{_written(ref, position + 1)}`", part.span, hint)
-
-    # --- unification -------------------------------------------------------------------------------------------
-
-    def _unify(self, left: Term, right: Term) -> bool:
-        """Whether two terms can be equal; variables met for the first time get their types."""
-        one, other = self.kind(left), self.kind(right)
-        if one is None and other is not None:
-            return self._bind(left, other)
-        if other is None and one is not None:
-            return self._bind(right, one)
-        if one is not None:
-            return unifies(one, other)
-        if isinstance(left, Array) and isinstance(right, Array):
-            return len(left.items) == len(right.items) and all(
-                self._unify(first, second) for first, second in zip(left.items, right.items, strict=True)
-            )
-        if isinstance(left, Object) and isinstance(right, Object):
-            return self._unify_objects(left, right)
-        return self._bind(left, ANY) and self._bind(right, ANY)
-
-    def _unify_objects(self, left: Object, right: Object) -> bool:
-        if len(left.pairs) != len(right.pairs):
-            return False
-        values = {constant(key): value for key, value in right.pairs}
-        for key, value in left.pairs:
-            known = constant(key)
-            if known is not None and known in values and not self._unify(value, values[known]):
-                return False
-        return True
-
-    def _bind(self, term: Term, kind: Type) -> bool:
-        """Whether a term can be of a type; variables in it met for the first time get theirs."""
-        if isinstance(term, Var):
-            known = self._variable(term)
-            if known is None:
-                self._variables[term.name] = kind
-                return True
-            return unifies(known, kind)
-        if isinstance(term, Array | Object | Set):
-            if isinstance(kind, AnyType):
-                for part in subterms(term):
-                    self._bind(part, ANY)
-                return True
-            if isinstance(kind, UnionType):
-                members = [member for member in kind.of if self._could_be(term, member)]
-                if len(members) == 1:
-                    return self._bind(term, members[0])
-                for part in subterms(term):
-                    self._bind(part, ANY)
-                return bool(members)
-            return self._bind_composite(term, kind)
-        return unifies(self.kind(term), kind)
-
-    def _could_be(self, term: Term, kind: Type) -> bool:
-        known = self.kind(term)
-        if known is not None:
-            return unifies(known, kind)
-        wanted = ArrayType if isinstance(term, Array) else SetType if isinstance(term, Set) else ObjectType
-        return isinstance(kind, wanted)
-
-    def _bind_composite(self, term: Array | Object | Set, kind: Type) -> bool:
-        if isinstance(term, Array):
-            if not isinstance(kind, ArrayType) or (kind.rest is None and len(term.items) != len(kind.items)):
-                return False
-            kinds = [select(kind, index) for index in range(len(term.items))]
-            return all(
-                inner is not None and self._bind(item, inner)
-                for item, inner in zip(term.items, kinds, strict=True)
-            )
-        if isinstance(term, Set):
-            return isinstance(kind, SetType) and all(self._bind(item, kind.of) for item in term.items)
-        if not isinstance(kind, ObjectType):
-            return False
-        for key, value in term.pairs:
-            if not isinstance(key, Scalar):
-                self._bind(value, ANY)
-                continue
-            inner_kind = select(kind, key.value)
-            if inner_kind is None or not self._bind(value, inner_kind):
-                return False
-        return True
 
 
 def _written(ref: Ref, length: int) -> str:
