@@ -189,9 +189,6 @@ class Shop:
             if (not kind or line["kind"] == kind) and (not session or line["session"] == session)
         ]
 
-    def record_text(self) -> str:
-        return "".join(path.read_text() for path in sorted((self.root / "record").rglob("*.jsonl")))
-
     # --- inside ---
 
     def _call(
