@@ -60,6 +60,7 @@ class Undefined:
 UNDEFINED: Final = Undefined()
 
 _SELF_KEYED: Final = frozenset({str, int, float, Decimal, type(None)})
+_COMPOSITE: Final = frozenset({list, tuple, dict, set, frozenset})
 
 
 class Key:
@@ -84,15 +85,34 @@ class Key:
 
 def _hash(value: Value) -> int:
     kind = type(value)
-    if kind is bool:
-        return hash((bool, value))
     if kind in _SELF_KEYED:
         return hash(value)
+    if kind is bool:
+        return hash((bool, value))
+    return _hash_composite(value, {})
+
+
+def _hash_composite(value: Value, known: dict[int, int]) -> int:
+    """The hash of a composite. `known` holds those of its parts by identity: a value of few parts may hold
+    them so often
+    that going through all of it would never end.
+    """
+    made = known.get(id(value))
+    if made is not None:
+        return made
+    kind = type(value)
+
+    def part(member: Value) -> int:
+        return _hash_composite(member, known) if type(member) in _COMPOSITE else _hash(member)
+
     if kind is list or kind is tuple:
-        return hash((list, tuple([_hash(item) for item in value])))
-    if kind is dict:
-        return hash((dict, frozenset((hash(k), _hash(v)) for k, v in value.items())))
-    return hash((set, frozenset(value)))
+        made = hash((list, tuple([part(member) for member in value])))
+    elif kind is dict:
+        made = hash((dict, frozenset((hash(k), part(v)) for k, v in value.items())))
+    else:
+        made = hash((set, frozenset(value)))
+    known[id(value)] = made
+    return made
 
 
 def key(value: Value) -> Any:
@@ -130,17 +150,39 @@ def equal(left: Value, right: Value) -> bool:
     a, b = type(left), type(right)
     if a is bool or b is bool:
         return False  # two equal booleans are one object
-    if a is str or b is str:
-        return bool(left == right)
-    if a in (list, tuple):
-        return b in (list, tuple) and len(left) == len(right) and all(map(equal, left, right))
+    if a in _COMPOSITE and b in _COMPOSITE:
+        return _equal_composites(left, right, set())
+    return bool(left == right)
+
+
+def _equal_composites(left: Value, right: Value, known: set[tuple[int, int]]) -> bool:
+    """Equality of composites. `known` holds the pairs of parts found equal, so that none is gone through
+    twice."""
+    a, b = type(left), type(right)
+    if a is set or a is frozenset:
+        return (b is set or b is frozenset) and bool(left == right)
+    pair = (id(left), id(right))
+    if pair in known:
+        return True
     if a is dict:
         if b is not dict or len(left) != len(right):
             return False
-        return all(k in right and equal(v, right[k]) for k, v in left.items())
-    if a in (set, frozenset):
-        return b in (set, frozenset) and bool(left == right)
-    return bool(left == right)
+        same = all(k in right and _equal_parts(v, right[k], known) for k, v in left.items())
+    else:
+        if (b is not list and b is not tuple) or len(left) != len(right):
+            return False
+        same = all(_equal_parts(v, w, known) for v, w in zip(left, right, strict=True))
+    if same:
+        known.add(pair)
+    return same
+
+
+def _equal_parts(left: Value, right: Value, known: set[tuple[int, int]]) -> bool:
+    if left is right:
+        return True
+    if type(left) in _COMPOSITE and type(right) in _COMPOSITE:
+        return _equal_composites(left, right, known)
+    return equal(left, right)
 
 
 def _rank(value: Value) -> int:
@@ -162,28 +204,38 @@ def _rank(value: Value) -> int:
 
 def compare(left: Value, right: Value) -> int:
     """Rego's total order: null < booleans < numbers < strings < arrays < objects < sets; -1, 0 or 1."""
+    return _compare(left, right, set())
+
+
+def _compare(left: Value, right: Value, known: set[tuple[int, int]]) -> int:
+    if left is right:
+        return 0
     a, b = _rank(left), _rank(right)
     if a != b:
         return -1 if a < b else 1
-    if a == 0:
-        return 0
     if a <= 3:
-        return int(left > right) - int(left < right)
-    if a == 4:
-        return _compare_sequences(left, right)
-    if a == 5:
-        left_keys, right_keys = ordered(map(unkey, left)), ordered(map(unkey, right))
-        for x, y in zip(left_keys, right_keys, strict=False):
-            if order := compare(x, y) or compare(left[key(x)], right[key(y)]):
-                return order
-        return (len(left) > len(right)) - (len(left) < len(right))
-    return _compare_sequences(ordered(map(unkey, left)), ordered(map(unkey, right)))
+        return 0 if a == 0 else int(left > right) - int(left < right)
+    pair = (id(left), id(right))
+    if pair in known:
+        return 0
+    order = _compare_objects(left, right, known) if a == 5 else _compare_sequences(left, right, a == 6, known)
+    if order == 0:
+        known.add(pair)
+    return order
 
 
-def _compare_sequences(left: Iterable[Value], right: Iterable[Value]) -> int:
-    left, right = list(left), list(right)
+def _compare_objects(left: Value, right: Value, known: set[tuple[int, int]]) -> int:
+    for x, y in zip(ordered(map(unkey, left)), ordered(map(unkey, right)), strict=False):
+        if order := _compare(x, y, known) or _compare(left[key(x)], right[key(y)], known):
+            return order
+    return (len(left) > len(right)) - (len(left) < len(right))
+
+
+def _compare_sequences(left: Value, right: Value, sets: bool, known: set[tuple[int, int]]) -> int:
+    if sets:
+        left, right = ordered(map(unkey, left)), ordered(map(unkey, right))
     for x, y in zip(left, right, strict=False):
-        if order := compare(x, y):
+        if order := _compare(x, y, known):
             return order
     return (len(left) > len(right)) - (len(left) < len(right))
 
