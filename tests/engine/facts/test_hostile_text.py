@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -12,6 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from doorward.facts.postgres import Catalogue, Settings, SqlFacts, analyse
+from doorward.facts.postgres.catalogue import CatalogueDocument, Function, Relation, RelationColumn
 
 DEEP = {
     "brackets": lambda n: "SELECT " + "(" * n + "1" + ")" * n,
@@ -76,6 +78,23 @@ def test_bounds(text: str, reason: str, catalogue: Catalogue, settings: Settings
     facts = analyse(text, catalogue, settings).facts
     assert reason in facts["opaque_reason"]
     assert not facts["read_only"]
+
+
+def test_what_stands_behind_a_name_is_bounded_too(catalogue: Catalogue, settings: Settings) -> None:
+    deep = "SELECT " + "+".join(["1"] * 60_000)
+    session = replace(
+        settings, prepared={"p": deep, "q": "EXECUTE q", "r": "SELECT 1; SELECT 2", "s": "SELEC"}
+    )
+    for name in session.prepared:
+        assert analyse(f"EXECUTE {name}", catalogue, session).facts["opaque"]
+    function = Function("public", "f", "f", "s", False, 0, 0, "sql", "integer", None, deep)
+    forever = Function("public", "g", "f", "s", False, 0, 0, "sql", "integer", None, "SELECT g()")
+    view = Relation("public", "v", 1, "v", (RelationColumn("a", 1, "integer"),), (), False, deep)
+    document = CatalogueDocument(
+        server_version=1, database="d", relations=(view,), functions=(function, forever)
+    )
+    for text in ("SELECT f()", "SELECT g()", "SELECT * FROM v"):
+        assert analyse(text, Catalogue(document, "x"), settings).facts["opaque"]
 
 
 def test_long_but_flat_text_is_understood(catalogue: Catalogue, settings: Settings) -> None:

@@ -19,14 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import pglast
-from pglast import parse_sql
 from pglast.enums import DiscardMode, VariableSetKind
 
-from doorward.facts.postgres import trees
-from doorward.facts.postgres.bounds import MAX_DEPTH, MAX_LENGTH, MAX_STATEMENTS, depth
+from doorward.facts.postgres.bounds import parse
 from doorward.facts.postgres.catalogue import Catalogue
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.findings import ANYTHING, Findings, Opaque
@@ -37,22 +35,6 @@ from doorward.facts.postgres.trees import Node, ast
 
 __all__ = ["analyse", "analyse_uncached"]
 
-_MUST_BE_UNDERSTOOD: Final = (
-    ast.ColumnRef,
-    ast.FuncCall,
-    ast.RangeVar,
-    ast.RangeFunction,
-    ast.RangeSubselect,
-    ast.SelectStmt,
-    ast.SubLink,
-    ast.ResTarget,
-    ast.A_Expr,
-    ast.A_Indirection,
-    ast.InsertStmt,
-    ast.UpdateStmt,
-    ast.DeleteStmt,
-    ast.MergeStmt,
-)
 _TRANSACTION: Final = frozenset(
     [
         "begin",
@@ -102,33 +84,17 @@ def analyse_uncached(statement: str, catalogue: Catalogue, settings: Settings) -
     except pglast.Error as error:
         return _opaque(["invalid"], f"the server would refuse it: {error.args[0]}"), True
     batch = _Batch(settings)
-    for raw in statements:
-        kinds[kind_of(raw.stmt)] = None
-        _one(raw.stmt, len(statement), catalogue, batch)
+    for node in statements:
+        kinds[kind_of(node)] = None
+        _one(node, len(statement), catalogue, batch)
     batch.findings.kinds = {**kinds, **batch.findings.kinds}
     return _combined(batch, catalogue, len(statements)), batch.cacheable
 
 
-def _parse(text: str, settings: Settings) -> tuple[Any, ...]:
-    """The statements of a text. Raises `Opaque` where it is out of bounds, `pglast.Error` where it is not
-    SQL.
-    """
-    if len(text) > MAX_LENGTH:
-        raise Opaque(f"the text is longer than {MAX_LENGTH} characters")
-    if "\0" in text:
-        raise Opaque("the text holds a zero byte")
+def _parse(text: str, settings: Settings) -> tuple[Node, ...]:
     if not settings.standard_conforming_strings and "\\" in text:
         raise Opaque("the session reads backslashes in strings in another way")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise Opaque("the text is not Unicode") from error
-    if depth(text) > MAX_DEPTH:
-        raise Opaque("the text is nested too deeply")
-    statements: tuple[Any, ...] = parse_sql(text)
-    if len(statements) > MAX_STATEMENTS:
-        raise Opaque(f"there are more than {MAX_STATEMENTS} statements")
-    return statements
+    return parse(text)
 
 
 def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
@@ -140,7 +106,7 @@ def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
         if batch.stale and type(node) not in EFFECTS and not isinstance(node, ast.VariableSetStmt):
             raise Opaque(batch.stale)
         walked = walker.walk(node)
-        _complete(node, context)
+        context.require_understood(node)
     except Opaque as reason:
         batch.reasons.append(str(reason))
     except RecursionError:
@@ -153,15 +119,6 @@ def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
     if walked.carries:
         batch.limits.append(walked.limit)
     _proceed(node, context.findings, batch)
-
-
-def _complete(node: Node, context: Context) -> None:
-    """Raises `Opaque` where the walk has passed over a part of the statement."""
-    if isinstance(node, ast.ExecuteStmt | ast.FetchStmt):
-        return
-    for item in trees.descendants(node):
-        if isinstance(item, _MUST_BE_UNDERSTOOD) and id(item) not in context.touched:
-            raise Opaque(f"a part of the statement is not understood: `{type(item).__name__}`")
 
 
 def _proceed(node: Node, findings: Findings, batch: _Batch) -> None:

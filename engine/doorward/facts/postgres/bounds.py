@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from pglast import scan
+from pglast import parse_sql, scan
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_STATEMENTS", "depth"]
+from doorward.facts.postgres.findings import Opaque
+from doorward.facts.postgres.trees import Node
+
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_STATEMENTS", "depth", "parse"]
 
 MAX_LENGTH: Final = 1_000_000
 """Characters of one message of SQL text."""
@@ -89,3 +92,21 @@ def depth(text: str) -> int:
             lasting += 1
         deepest = max(deepest, open_ + lasting + chained)
     return deepest
+
+
+def parse(text: str) -> tuple[Node, ...]:
+    """The statements of a text. Raises `Opaque` where it is out of bounds, `pglast.Error` where it is not SQL."""
+    if len(text) > MAX_LENGTH:
+        raise Opaque(f"the text is longer than {MAX_LENGTH} characters")
+    if "\0" in text:
+        raise Opaque("the text holds a zero byte")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Opaque("the text is not Unicode") from error
+    if depth(text) > MAX_DEPTH:
+        raise Opaque("the text is nested too deeply")
+    statements = parse_sql(text)
+    if len(statements) > MAX_STATEMENTS:
+        raise Opaque(f"there are more than {MAX_STATEMENTS} statements")
+    return tuple(raw.stmt for raw in statements)

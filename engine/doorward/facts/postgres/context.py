@@ -6,15 +6,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from doorward.facts.postgres import trees
 from doorward.facts.postgres.catalogue import Catalogue, Relation
 from doorward.facts.postgres.findings import Findings, Opaque
 from doorward.facts.postgres.model import Column, Settings, relation_name
-from doorward.facts.postgres.trees import Node
+from doorward.facts.postgres.trees import Node, ast
 
 __all__ = ["MAX_STEPS", "Context"]
 
 MAX_STEPS: Final = 20_000
 """Nodes that the analysis of one statement may visit beyond one for each character, repetitions counted."""
+
+_MUST_BE_UNDERSTOOD: Final = (
+    ast.ColumnRef,
+    ast.FuncCall,
+    ast.RangeVar,
+    ast.RangeFunction,
+    ast.RangeSubselect,
+    ast.SelectStmt,
+    ast.SubLink,
+    ast.ResTarget,
+    ast.A_Expr,
+    ast.A_Indirection,
+    ast.InsertStmt,
+    ast.UpdateStmt,
+    ast.DeleteStmt,
+    ast.MergeStmt,
+)
 
 
 class Context:
@@ -49,6 +67,14 @@ class Context:
         if self.steps_left < 0:
             raise Opaque("the statement is too complex")
         self.touched.add(id(node))
+
+    def require_understood(self, node: Node) -> None:
+        """Raises `Opaque` where the walk has passed over a part of a statement that could have mattered."""
+        if isinstance(node, ast.ExecuteStmt | ast.FetchStmt):
+            return  # what stands behind the name has been looked at on its own
+        for item in trees.descendants(node):
+            if isinstance(item, _MUST_BE_UNDERSTOOD) and id(item) not in self.touched:
+                raise Opaque(f"a part of the statement is not understood: `{type(item).__name__}`")
 
     def resolve(self, catalog: str | None, schema: str | None, name: str) -> Relation | None:
         """The relation that a name means, or `None`."""

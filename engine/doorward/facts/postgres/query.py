@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final
 
-from pglast import parse_sql
+import pglast
 from pglast.enums import SetOperation
-from pglast.parser import ParseError
 
 from doorward.facts.postgres import trees
+from doorward.facts.postgres.bounds import parse
 from doorward.facts.postgres.catalogue import Function, Relation
 from doorward.facts.postgres.changes import Changes
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
 from doorward.facts.postgres.findings import NOTHING, Findings, Flow, Opaque, derive, merge
 from doorward.facts.postgres.functions import MAX_NESTING
+from doorward.facts.postgres.kinds import into_clause
 from doorward.facts.postgres.scope import Cte, Ctes, Field, Item, Namespace, Scope
 from doorward.facts.postgres.sources import Sources
 from doorward.facts.postgres.trees import Node, ast
@@ -294,13 +295,14 @@ class Queries:
         inner.in_function = isinstance(of, Function)
         flows: list[Flow] = []
         try:
-            statements = parse_sql(text)
-        except ParseError as error:
+            statements = parse(text)
+        except pglast.Error as error:
             raise Opaque(f"the definition of `{of.name}` cannot be read") from error
-        for raw in statements:
-            if not isinstance(raw.stmt, ast.SelectStmt) or raw.stmt.intoClause is not None:
+        for node in statements:
+            if not isinstance(node, ast.SelectStmt) or into_clause(node) is not None:
                 raise Opaque(f"`{of.name}` does more than reading")
-            flows = [item.flow for item in Queries(inner).rows(raw.stmt, Scope())]
+            flows = [item.flow for item in Queries(inner).rows(node, Scope())]
+            inner.require_understood(node)
         context.steps_left = inner.steps_left
         if isinstance(of, Relation):
             # The questions that a view asks are its author's; a caller cannot change them, as the arguments of a function.

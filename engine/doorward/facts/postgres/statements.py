@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pglast import parse_sql
+import pglast
 from pglast.enums import LimitOption
-from pglast.parser import ParseError
 
 from doorward.facts.postgres import trees
+from doorward.facts.postgres.bounds import parse
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.findings import Findings, Flow, Opaque, derive
 from doorward.facts.postgres.kinds import EFFECTS, HARMLESS_SETTINGS, into_clause, kind_of
@@ -191,18 +191,19 @@ class Statement:
         if self._followed > _MAX_INDIRECTION:
             raise Opaque(f"`{name}` stands for too long a chain of names")
         try:
-            statements = parse_sql(text)
-        except ParseError as error:
+            statements = parse(text)
+        except pglast.Error as error:
             raise Opaque(f"what `{name}` stands for cannot be read") from error
         if len(statements) != 1:
             raise Opaque(f"`{name}` stands for more than one statement")
-        inner = statements[0].stmt
+        inner = statements[0]
         if isinstance(inner, ast.PrepareStmt | ast.DeclareCursorStmt):
             inner = inner.query
         if not fetches:
             for parameter in node.params or ():
                 self._queries.expressions.walk(parameter, Scope())
         walked = self.walk(inner)
+        self._context.require_understood(inner)
         if not fetches:
             return walked
         if node.ismove:
