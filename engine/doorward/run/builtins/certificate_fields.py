@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -71,7 +72,8 @@ def _name(name: x509.Name) -> Fields:
     }
     names: list[Fields] = []
     for attribute in name:
-        value = attribute.value if type(attribute.value) is str else _text(bytes(attribute.value))
+        raw = attribute.value
+        value = raw if isinstance(raw, str) else _text(raw)
         names.append({"Type": _numbers(attribute.oid), "Value": value})
         if attribute.oid in _LISTED:
             place = _LISTED[attribute.oid]
@@ -136,8 +138,25 @@ def _alternatives(source: Any) -> Fields:
         "DNSNames": of(x509.DNSName),
         "EmailAddresses": of(x509.RFC822Name),
         "IPAddresses": of(x509.IPAddress),
-        "URIs": [{"Raw": uri} for uri in uris] if uris else None,
+        "URIs": [_uri(uri) for uri in uris] if uris else None,
         "URIStrings": uris,
+    }
+
+
+def _uri(uri: str) -> Fields:
+    parts = urlsplit(uri)
+    return {
+        "Scheme": parts.scheme,
+        "Opaque": "",
+        "User": None,
+        "Host": parts.netloc,
+        "Path": parts.path,
+        "Fragment": parts.fragment,
+        "RawQuery": parts.query,
+        "RawPath": "",
+        "RawFragment": "",
+        "ForceQuery": False,
+        "OmitHost": False,
     }
 
 

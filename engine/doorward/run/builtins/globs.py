@@ -171,43 +171,28 @@ def intersect(left: str, right: str) -> bool:
     first, second = _tokens(left), _tokens(right)
     if not first and not second:
         return True
-    waiting = [(0, 0)]
-    # a pair of places, from where at least one more character is taken
-    seen = {(0, 0)}
+    # places in both expressions, and whether a character was taken on the way there
+    waiting = [(0, 0, False)]
+    seen = set(waiting)
     while waiting:
-        i, j = waiting.pop()
-        for a in _reachable(first, i):
-            for b in _reachable(second, j):
-                if not first[a].meets(second[b]):
-                    continue
-                for x in _after(first, a):
-                    for y in _after(second, b):
-                        if _may_end(first, x) and _may_end(second, y):
-                            return True
-                        if (x, y) not in seen:
-                            seen.add((x, y))
-                            waiting.append((x, y))
+        i, j, taken = waiting.pop()
+        if i == len(first) and j == len(second) and taken:
+            return True
+        steps = []
+        if i < len(first) and first[i].repeat == "*":
+            steps.append((i + 1, j, taken))
+        if j < len(second) and second[j].repeat == "*":
+            steps.append((i, j + 1, taken))
+        if i < len(first) and j < len(second) and first[i].meets(second[j]):
+            steps.extend((x, y, True) for x in _after(first, i) for y in _after(second, j))
+        waiting.extend(step for step in steps if step not in seen)
+        seen.update(steps)
     return False
-
-
-def _reachable(tokens: list[_Token], place: int) -> list[int]:
-    """The tokens that may take the next character."""
-    found = []
-    while place < len(tokens):
-        found.append(place)
-        if tokens[place].repeat != "*":
-            break
-        place += 1
-    return found
 
 
 def _after(tokens: list[_Token], place: int) -> tuple[int, ...]:
     """The places where the match goes on after a token took a character."""
     return (place, place + 1) if tokens[place].repeat else (place + 1,)
-
-
-def _may_end(tokens: list[_Token], place: int) -> bool:
-    return all(token.repeat == "*" for token in tokens[place:])
 
 
 def _tokens(expression: str) -> list[_Token]:

@@ -46,7 +46,7 @@ NUMBERS: Final = frozenset({int, float, Decimal})
 MAX_TEXT: Final = 32 * 1024 * 1024
 """The longest string, in characters, that a built-in makes."""
 
-MAX_EXPONENT: Final = 30_000
+MAX_EXPONENT: Final = 4_000
 """The largest decimal exponent of a number that takes part in arithmetic."""
 
 _INT64: Final = 1 << 63

@@ -252,7 +252,7 @@ def _reads_as_text(value: str) -> bool:
 
 
 def _style(value: str) -> str | None:
-    if any(char > "\uffff" for char in value):
+    if any(char > "\uffff" or char in "\x85\u2028\u2029" for char in value):
         return '"'
     return "|" if "\n" in value else None if _reads_as_text(value) else '"'
 

@@ -1,0 +1,48 @@
+"""Calls of built-ins in tests: the context, and values as JSON can write them."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+from doorward.run.builtins import BUILTINS
+from doorward.run.values import Value, key
+
+__all__ = ["NOW", "Call", "call", "value"]
+
+NOW = 1_700_000_000_123_456_789
+
+
+class Call:
+    """A query's context with a fixed clock and fixed randomness."""
+
+    def __init__(self, *capabilities: str, now_ns: int = NOW) -> None:
+        self.now_ns = now_ns
+        self.cache: dict[Any, Any] = {}
+        self.capabilities = frozenset(capabilities)
+        self._random = random.Random(7)
+
+    def random(self) -> random.Random:
+        return self._random
+
+
+def call(name: str, *arguments: Value, context: Call | None = None) -> Value:
+    """The result of a built-in."""
+    builtin = BUILTINS[name]
+    return builtin.call(*([context or Call()] if builtin.needs_call else []), *arguments)
+
+
+def value(written: Any) -> Value:
+    """The value that tagged JSON stands for: `$set`, `$object` (a list of pairs) and `$number` are what JSON has not."""
+    if isinstance(written, list):
+        return [value(item) for item in written]
+    if not isinstance(written, dict):
+        return written
+    if "$set" in written:
+        return frozenset(key(value(item)) for item in written["$set"])
+    if "$object" in written:
+        return {key(value(k)): value(v) for k, v in written["$object"]}
+    if "$number" in written:
+        return Decimal(written["$number"])
+    return {name: value(item) for name, item in written.items()}
