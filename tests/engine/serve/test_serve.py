@@ -414,7 +414,7 @@ def test_it_does_not_start_by_halves(
     import sys
 
     policies = write_policies(tmp_path, files)
-    command = [sys.executable, "-m", "doorward.cli", "serve", str(policies), "--listen", listen, *flags]
+    command = [sys.executable, "-m", "doorward", "serve", str(policies), "--listen", listen, *flags]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2, check=False)
     assert (ran.returncode, ran.stdout) == (status, "")
     assert said in ran.stderr
