@@ -11,7 +11,7 @@ from doorward.run.values import Value, compare, equal, key
 
 def _nested(part: Value, wrap: Any) -> Value:
     value = part
-    for _ in range(200):
+    for _ in range(60):
         value = wrap(value)
     return value
 
