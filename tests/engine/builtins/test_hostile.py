@@ -119,7 +119,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("name", sorted(BUILTINS))
 def test_any_argument_gives_a_value_or_an_error_of_evaluation(name: str, data: st.DataObject) -> None:

@@ -78,6 +78,8 @@ def _inside(source: str, start: int) -> tuple[str, int]:
         place = match.end()
         if match.group() == "}}":
             return source[start : place - 2], place
+        if match.group() in ('"', "`"):
+            raise _wrong("unterminated quoted string")
     raise _wrong("unclosed action")
 
 

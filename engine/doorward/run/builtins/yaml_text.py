@@ -282,7 +282,10 @@ def _digits(text: str, place: int) -> str:
 
 
 def marshal(value: Value) -> Value:
-    node = _node(plain(value))
+    try:
+        node = _node(plain(value))
+    except (_Refused, OverflowError) as error:
+        raise BuiltinError(f"yaml.marshal: {error}") from None
     written: str = yaml.serialize(node, Dumper=_Writer, allow_unicode=True, width=float("inf"))
     return written.removesuffix("...\n")
 
