@@ -67,11 +67,9 @@ class Compiled:
             for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
         ]
         self._planner.finish()
-        self._linker, self._deciders = self._link()
-        self._linker.loaded.clear()
+        self._linker, self._deciders = self._link(Linker())
 
-    def _link(self) -> tuple[Linker, dict[str, Decide]]:
-        linker = Linker()
+    def _link(self, linker: Linker) -> tuple[Linker, dict[str, Decide]]:
         linker.add_places(self._tree)
         for unit in self._planner.units:
             load_unit(unit, linker)
@@ -86,8 +84,8 @@ class Compiled:
 
     def format_python(self) -> str:
         """The Python that the plan becomes, for people."""
-        linker, _ = self._link()
-        return "\n\n\n".join(map(ast.unparse, linker.loaded)) + "\n"
+        linker, _ = self._link(Linker(keep=True))
+        return "\n\n\n".join(map(ast.unparse, linker.loaded or ())) + "\n"
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
         """The statements and governed rules that speak for a kind of request."""

@@ -59,9 +59,9 @@ _HELPERS: Final[dict[str, Any]] = {
 class Linker:
     """The namespace of generated code: it grows while a program is compiled, and only then."""
 
-    def __init__(self, base: Linker | None = None) -> None:
-        self.loaded: list[ast.stmt] = []
-        """The functions in the order of their loading."""
+    def __init__(self, base: Linker | None = None, *, keep: bool = False) -> None:
+        self.loaded: list[ast.stmt] | None = [] if keep else None
+        """The functions in the order of their loading, where they are to be kept for people to read."""
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
         self._constants: dict[int, str] = {}
         self._places: dict[tuple[str, ...], Place] = {} if base is None else dict(base._places)
@@ -110,7 +110,8 @@ class Linker:
         if source.name not in linecache.cache:
             lines = source.text.splitlines(keepends=True)
             linecache.cache[source.name] = (len(source.text), None, lines, source.name)
-        self.loaded.append(function)
+        if self.loaded is not None:
+            self.loaded.append(function)
         module = ast.Module([function], [])
         exec(compile(module, source.name, "exec", dont_inherit=True), self.namespace)  # noqa: S102
 
