@@ -89,9 +89,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
-    """A literal: None, bool, str, int, or Decimal for a number with a fraction or exponent."""
+    """A literal: bool, str, int, None, or Decimal for a number with a fraction or exponent."""
 
-    value: None | bool | str | int | Decimal
+    value: bool | str | int | Decimal | None
     span: Span
 
 
@@ -175,7 +175,17 @@ class Template:
 
 
 Term: TypeAlias = (
-    Scalar | Var | Ref | Call | Array | Set | Object | ArrayComprehension | SetComprehension | ObjectComprehension | Template
+    Scalar
+    | Var
+    | Ref
+    | Call
+    | Array
+    | Set
+    | Object
+    | ArrayComprehension
+    | SetComprehension
+    | ObjectComprehension
+    | Template
 )
 
 # --- expressions -----------------------------------------------------------------------------------------------

@@ -24,8 +24,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doorward.facts": set(),
     "doorward.compile": {"doorward_dsl", "doorward.run"},
     "doorward.decide": {"doorward_dsl", "doorward.run", "doorward.facts", "doorward.compile"},
-    "doorward.engine": {"doorward_dsl", "doorward.run", "doorward.facts", "doorward.compile", "doorward.decide"},
-    "doorward.serve": {"doorward_dsl", "doorward_proto", "doorward.run", "doorward.facts", "doorward.decide", "doorward.engine"},
+    "doorward.engine": {
+        "doorward_dsl",
+        "doorward.run",
+        "doorward.facts",
+        "doorward.compile",
+        "doorward.decide",
+    },
+    "doorward.serve": {
+        "doorward_dsl",
+        "doorward_proto",
+        "doorward.run",
+        "doorward.facts",
+        "doorward.decide",
+        "doorward.engine",
+    },
     "doorward.cli": {
         "doorward_dsl",
         "doorward",
@@ -61,7 +74,8 @@ def imports(path: Path, module: str) -> list[tuple[int, str]]:
                 base = ".".join([*above, *([base] if base else [])])
             # `from doorward import decide` imports the room `doorward.decide`, where there is one
             found += [
-                (node.lineno, f"{base}.{alias.name}" if f"{base}.{alias.name}" in MAY_IMPORT else base) for alias in node.names
+                (node.lineno, f"{base}.{alias.name}" if f"{base}.{alias.name}" in MAY_IMPORT else base)
+                for alias in node.names
             ]
     return found
 

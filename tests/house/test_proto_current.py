@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from doorward_proto.v1 import decision_pb2, decision_pb2_grpc
 
 PROTO = Path(__file__).parents[2] / "proto"
