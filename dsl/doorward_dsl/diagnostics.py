@@ -1,9 +1,9 @@
 """Messages about policy text: what is wrong, where, what was expected, and the near miss.
 
-    DoorwardError                 every error this product raises on purpose
-    └── PolicyError               one or more diagnostics about policy text
-        ├── ParseError            the text is not in the language
-        └── CompileError          it is, but means nothing that could be run
+DoorwardError                 every error this product raises on purpose
+└── PolicyError               one or more diagnostics about policy text
+    ├── ParseError            the text is not in the language
+    └── CompileError          it is, but means nothing that could be run
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from doorward import Engine
 from doorward_gateway.config import load
 
