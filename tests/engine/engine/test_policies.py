@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -118,15 +121,31 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert [source.name for source in read_policies(tree).sources] == ["b.rego", "sub/a.rego"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
-def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
-    closed = write_policies(tmp_path, {"closed/block.rego": "package a\n"}) / "closed"
-    closed.chmod(0)
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """To root nothing is unreadable: step down for as long as it takes."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        with pytest.raises(PermissionError):
-            read_policies(tmp_path)
+        yield
     finally:
-        closed.chmod(0o700)
+        os.seteuid(0)
+
+
+def test_what_cannot_be_read_is_not_passed_over() -> None:
+    # not below pytest's own folder, which nobody else may enter
+    with tempfile.TemporaryDirectory() as directory:
+        tree = Path(directory)
+        tree.chmod(0o755)
+        closed = write_policies(tree, {"closed/block.rego": "package a\n"}) / "closed"
+        closed.chmod(0)
+        try:
+            with as_nobody(), pytest.raises(PermissionError):
+                read_policies(tree)
+        finally:
+            closed.chmod(0o700)
 
 
 def test_what_is_not_there_cannot_be_read(tmp_path: Path) -> None:
