@@ -68,7 +68,7 @@ def _rbac(directory: Path) -> Question:
         "µs",
         [
             Contestant("Python by hand", per_call(by_hand)),
-            Contestant("doorward", per_call(lambda: allowed(_REQUEST))),
+            Contestant("doorward", per_call(lambda: allowed.value(_REQUEST))),
             _opa(directory),
         ],
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from doorward.compile.compiled import Compiled, CompileOptions, compile_program
+from doorward.compile.compiled import Compiled, CompileOptions, Function, compile_program, run
 from doorward.compile.findings import (
     AllowPayload,
     ApprovePayload,
@@ -32,6 +32,7 @@ __all__ = [
     "CredentialPayload",
     "Failed",
     "Findings",
+    "Function",
     "Held",
     "MaskPayload",
     "MaskerSpec",
@@ -39,4 +40,5 @@ __all__ = [
     "StatementInfo",
     "Target",
     "compile_program",
+    "run",
 ]

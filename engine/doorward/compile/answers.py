@@ -26,6 +26,8 @@ from doorward.compile.plan import Block, Const, Local, Operand, Operator
 from doorward.compile.replacing import plan_change
 from doorward.compile.scope import Scope
 from doorward.compile.tree import Document, function_at
+from doorward.run.access import get
+from doorward.run.values import UNDEFINED
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -336,6 +338,9 @@ class Answers:
         if document.kind == "function":
             self.scope.add(plan.Never(span))
             return Const(None)
+        fixed = self.program.constant_of(document)
+        if fixed is not None:
+            return self._along(fixed, rest)
         unit = self.program.unit_of(document, tuple(leading_constants(rest)))
         place = ("unit", str(unit))
         value = self.scope.reads.get(place)
@@ -380,10 +385,20 @@ class Answers:
                     self.unify(step, Known(index), step.span)
             else:
                 at = self.value(step)
+                if isinstance(source, Const) and isinstance(at, Const):
+                    source = self._part(source, at, step.span)
+                    continue
                 member = scope.local()
                 scope.add(plan.Get(member, source, at, step.span, may_branch))
             source = member
         return source
+
+    def _part(self, source: Const, at: Const, span: Span) -> Const:
+        part = get(source.value, at.value)
+        if part is UNDEFINED:
+            self.scope.add(plan.Never(span))
+            return Const(None)
+        return Const(part)
 
     def _runs_over(self, step: Term) -> bool:
         if isinstance(step, Var):

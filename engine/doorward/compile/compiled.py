@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from doorward.compile.answers import Answers
 from doorward.compile.deciding import DECIDING_HELPERS, Decide, link_kind
 from doorward.compile.decision import Governing, describe, plan_kind
 from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
-from doorward.compile.functions import emit_query, load_unit
+from doorward.compile.functions import emit_query, emit_value, load_unit
 from doorward.compile.linker import Linker
-from doorward.compile.plan import Block, Body
+from doorward.compile.plan import Block
 from doorward.compile.planner import Planner, mocked_functions, replaced
 from doorward.compile.scope import Scope
 from doorward.compile.show import format_plan
-from doorward.compile.tree import build_tree
+from doorward.compile.tree import build_tree, function_at
 from doorward.run.context import CallContext
 from doorward.run.errors import BudgetExceeded
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.program import Program
 from doorward_dsl.source import NOWHERE
 from doorward_dsl.syntax import Body as QueryBody
+from doorward_dsl.syntax import ExprTerm
 
-__all__ = ["CompileOptions", "Compiled", "compile_program"]
+__all__ = ["CompileOptions", "Compiled", "Function", "compile_program", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class CompileOptions:
 
 
 _ALL_KINDS: Final = "*"
+_QUERY: Final = "query"
+
+Function: TypeAlias = Callable[[CallContext], Any]
+"""Generated code as it is called: everything of the evaluation is in the context."""
+_Emit: TypeAlias = Callable[[QueryBody, Scope, Planner, Linker], ast.stmt]
+
 _DEFAULT_OPTIONS = CompileOptions()
 
 
@@ -123,45 +131,75 @@ class Compiled:
         Without a `call` of its own the query runs on the present time, and errors of built-ins make
         undefined.
         """
-        replacing = replaced(body=body) - self._mocked
-        if any(not name.startswith("data.") or self._is_function(name) for name in replacing):
-            return Compiled(self.program, self.data, self._options, replacing).query(body, input, call=call)
         context = call if call is not None else CallContext(strict=False)
         context.input, context.data = input, self.data
-        function = self._compile_query(body)
-        try:
-            answers: list[dict[str, Value]] = function(context)
-        except RecursionError as error:
-            raise BudgetExceeded("the evaluation went too deep") from error
+        answers: list[dict[str, Value]] = run(self.prepare(body), context)
         return answers
 
-    def _is_function(self, name: str) -> bool:
-        node = self._tree.find(tuple(name.split(".")[1:]))
-        return node is not None and node.document is not None and node.document.kind == "function"
+    def prepare(self, body: QueryBody) -> Function:
+        """A resolved query as a function of a context (with `input` and `data`) to the list of its answers."""
+        return self._prepare(body, _emit_answers)
 
-    def _compile_query(self, body: QueryBody) -> Any:
-        planner = Planner(self._tree, self._mocked, indexed=self._options.indexed, base=self._planner)
+    def prepare_value(self, body: QueryBody) -> Function:
+        """A resolved query of one term as a function to the term's value, the first if it has several, or UNDEFINED.
+
+        Raises ValueError when the query is something else.
+        """
+        if len(body) != 1 or body[0].withs or not isinstance(body[0].expr, ExprTerm):
+            raise ValueError("the query is not one term")
+        return self._prepare(body, _emit_value)
+
+    def _prepare(self, body: QueryBody, emit: _Emit) -> Function:
+        replacing = replaced(body=body)
+        if any(map(self._is_fixed, replacing - self._mocked)):
+            return Compiled(self.program, self.data, self._options, replacing)._prepare(body, emit)
+        mocked = self._mocked | replacing
+        planner = Planner(self._tree, mocked, indexed=self._options.indexed, base=self._planner)
         linker = Linker(self._linker)
         scope = Scope(count_variables(body=body), ordered=True)
-        names = tuple(dict.fromkeys(name for name in _in_order(body) if _is_visible(name)))
-        scope.visible = frozenset(names)
-        Answers(scope, planner).body(body)
-        planner.finish()
-        names = tuple(name for name in names if name in scope.env)
-        block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
+        function = emit(body, scope, planner, linker)
         for unit in planner.units:
             load_unit(unit, linker)
-        span = body[0].span if body else NOWHERE
-        linker.load(emit_query("query", Body(block, False, span), names, linker), span.source)
-        return linker.namespace["query"]
+        linker.load(function, body[0].span.source if body else NOWHERE.source)
+        made: Function = linker.namespace[_QUERY]
+        return made
+
+    def _is_fixed(self, name: str) -> bool:
+        """Whether the code at hand was made without regard to anything else in the place of `name`."""
+        if not name.startswith("data.") or self._planner.has_folded(name):
+            return True
+        return function_at(self._tree, tuple(name.split(".")[1:])) is not None
+
+
+def run(function: Function, call: CallContext) -> Any:
+    """Call a function of generated code. Raises EvaluationError, and for too deep a recursion BudgetExceeded."""
+    try:
+        return function(call)
+    except RecursionError as error:
+        raise BudgetExceeded("the evaluation went too deep") from error
+
+
+def _emit_answers(body: QueryBody, scope: Scope, planner: Planner, linker: Linker) -> ast.stmt:
+    names = tuple(name for name in sorted(count_variables(body=body)) if _is_visible(name))
+    scope.visible = frozenset(names)
+    Answers(scope, planner).body(body)
+    planner.finish()
+    names = tuple(name for name in names if name in scope.env)
+    block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
+    return emit_query(_QUERY, block, names, linker)
+
+
+def _emit_value(body: QueryBody, scope: Scope, planner: Planner, linker: Linker) -> ast.stmt:
+    expr = body[0].expr
+    if not isinstance(expr, ExprTerm):
+        raise AssertionError(f"not a term: {expr!r}")
+    value = Answers(scope, planner).value(expr.term)
+    planner.finish()
+    return emit_value(_QUERY, Block(tuple(scope.steps), (value,), single=True), linker)
 
 
 def _governs(info: StatementInfo, kind: str) -> bool:
     return kind in info.kinds or _ALL_KINDS in info.kinds
-
-
-def _in_order(body: QueryBody) -> list[str]:
-    return sorted(count_variables(body=body))
 
 
 def _is_visible(name: str) -> bool:

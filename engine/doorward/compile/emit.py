@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from doorward.compile import plan
+from doorward.compile.kinds import key_kind, member_kind
 from doorward.compile.names import Names
+from doorward.compile.operands import OperandWriter
 from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
-from doorward.compile.python import Writer, assigned
-from doorward.run.values import Value
+from doorward.compile.python import assigned
 
 __all__ = ["Emitter"]
 
@@ -31,61 +32,15 @@ Done = Callable[[], ast.expr]
 """Makes the test for having had an answer, where the first one is enough."""
 
 
-class Emitter:
+class Emitter(OperandWriter):
     """Writes the statements of one Python function."""
 
     def __init__(self, names: Names) -> None:
-        self.names = names
-        self.write = Writer()
+        super().__init__(names)
         self.context = "c"
         self._contexts: list[str] = []
-        self._temporaries = 0
         self._nesting = 0
         self._arrays: set[int] = set()
-
-    def temporary(self) -> str:
-        """A new name."""
-        self._temporaries += 1
-        return f"t{self._temporaries}"
-
-    # --- operands ---
-
-    def operand(self, operand: Operand) -> ast.expr:
-        """A local or a constant."""
-        if isinstance(operand, Local):
-            return self.write.load(f"v{operand.id}")
-        return self.constant(operand.value)
-
-    def constant(self, value: Value) -> ast.expr:
-        """A constant: written out where Python has the very same one, else by name."""
-        if value is None or type(value) in (bool, int, str) or (type(value) is float and value == value):
-            return self.write.constant(value)
-        return self.write.load(self.names.constant(value))
-
-    def key(self, operand: Operand) -> ast.expr:
-        """The key form of an operand."""
-        w = self.write
-        if isinstance(operand, Const):
-            if type(operand.value) is str:
-                return w.constant(operand.value)
-            return w.call("h_key", self.operand(operand))
-        value = self.operand(operand)
-        return w.choose(w.has_type(value, "str"), value, w.call("h_key", value))
-
-    def span(self, step: Step | plan.Unit) -> ast.expr:
-        """The place in the policy, for messages."""
-        return self.write.load(self.names.constant(step.span))
-
-    def is_undefined(self, name: str) -> ast.expr:
-        """Whether a variable is undefined."""
-        return self.write.same(self.write.load(name), self.write.load("U"))
-
-    def member(self, source: ast.expr, name: str) -> ast.expr:
-        """The member at a string key; undefined where there is none. `source` is a variable."""
-        w = self.write
-        key = w.constant(name)
-        plain = w.method(source, "get", key, w.load("U"))
-        return w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
 
     def read(self, name: str, place: Place) -> list[ast.stmt]:
         """Leaves what stands at a place in a variable, defined or not."""
@@ -118,7 +73,8 @@ class Emitter:
         see it."""
         if not block.steps:
             return give()
-        context, contexts, arrays = self.context, list(self._contexts), set(self._arrays)
+        context, contexts = self.context, list(self._contexts)
+        arrays, kinds = set(self._arrays), dict(self.kinds)
         self._nesting += 1
         if self._nesting > _DEEPEST_NESTING:
             statements = self._apart(block, give, done)
@@ -126,7 +82,7 @@ class Emitter:
             body = self._steps(block.steps, give, done, in_loop=False)
             statements = [self.write.once([*body, self.write.leave()])]
         self._nesting -= 1
-        self.context, self._contexts, self._arrays = context, contexts, arrays
+        self.context, self._contexts, self._arrays, self.kinds = context, contexts, arrays, kinds
         return statements
 
     def _apart(self, block: Block, give: Give, done: Done | None) -> list[ast.stmt]:
@@ -206,6 +162,9 @@ class Emitter:
     def _scan(self, step: plan.Scan) -> tuple[list[str], ast.expr, list[ast.stmt]]:
         w = self.write
         context, source = w.load(self.context), self.operand(step.source)
+        if isinstance(step.source, Const):
+            self.learn(step.value, member_kind(step.source.value))
+            self.learn(step.key, key_kind(step.source.value))
         value = f"v{step.value.id}" if step.value is not None else self.temporary()
         if step.branch:
             key = f"v{step.key.id}" if step.key is not None else self.temporary()
@@ -290,10 +249,10 @@ class Emitter:
             isinstance(step.source, Local) and isinstance(step.key, Const) and step.source.id in self._arrays
         ):
             return [w.assign(name, w.item(source, self.operand(step.key)))], None
-        elif isinstance(step.source, Local) and isinstance(step.key, Local):
-            key = self.operand(step.key)
-            plain = w.both(w.has_type(key, "str"), w.has_type(source, "dict"))
-            made = w.choose(plain, w.method(source, "get", key, w.load("U")), w.call("h_get", source, key))
+        elif isinstance(step.key, Local):
+            made = self.member_at(step.source, step.key)
+            if isinstance(step.source, Const):
+                self.learn(step.to, member_kind(step.source.value))
         else:
             made = w.call("h_get", source, self.operand(step.key))
         return [w.assign(name, made)], self.is_undefined(name)
@@ -375,48 +334,6 @@ class Emitter:
             return [w.assign(name, python)], None
         test = w.both(*small) if len(small) > 1 else small[0]
         return [w.when(test, [w.assign(name, python)], slow)], self.is_undefined(name)
-
-    def comparison(self, operator: plan.Operator, left: Operand, right: Operand) -> ast.expr:
-        """A comparison as a Python expression."""
-        w = self.write
-        if operator == "in":
-            return self._membership(left, right)
-        if operator in ("equal", "neq"):
-            same = self._equality(left, right)
-            return same if operator == "equal" else w.negate(same)
-        python = {"lt": ast.Lt, "lte": ast.LtE, "gt": ast.Gt, "gte": ast.GtE}[operator]()
-        one, other = self.operand(left), self.operand(right)
-        general = w.compare(w.call("h_compare", one, other), python, w.constant(0))
-        for constant, variable in ((right, one), (left, other)):
-            if isinstance(constant, Const) and type(constant.value) in (int, str):
-                kind = type(constant.value).__name__
-                return w.choose(w.has_type(variable, kind), w.compare(one, python, other), general)
-        return general
-
-    def _equality(self, left: Operand, right: Operand) -> ast.expr:
-        w = self.write
-        if isinstance(left, Const):
-            left, right = right, left
-        one, other = self.operand(left), self.operand(right)
-        if isinstance(right, Const):
-            if right.value is None or type(right.value) is bool:
-                return w.same(one, other)
-            if type(right.value) is str:
-                return w.compare(one, ast.Eq(), other)
-            if type(right.value) is int:
-                return w.both(w.compare(one, ast.Eq(), other), w.negate(w.has_type(one, "bool")))
-        return w.call("h_equal", one, other)
-
-    def _membership(self, member: Operand, collection: Operand) -> ast.expr:
-        w = self.write
-        one, all_ = self.operand(member), self.operand(collection)
-        general = w.call("h_is_member", one, all_)
-        if not isinstance(collection, Local) or (isinstance(member, Const) and type(member.value) is not str):
-            return general
-        plain = w.has_type(all_, "list")
-        if isinstance(member, Local):
-            plain = w.both(w.has_type(one, "str"), plain)
-        return w.choose(plain, w.compare(one, ast.In(), all_), general)
 
     def _shape(self, kind: str, source: Operand, size: int) -> tuple[list[ast.stmt], ast.expr | None]:
         w, value = self.write, self.operand(source)

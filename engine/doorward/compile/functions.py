@@ -10,10 +10,10 @@ from typing import Any, Final
 from doorward.compile.emit import Emitter
 from doorward.compile.linker import Linker
 from doorward.compile.names import Names
-from doorward.compile.plan import Body, Chain, Const, Scan, Unit, Walk
+from doorward.compile.plan import Block, Body, Chain, Const, Scan, Unit, Walk
 from doorward.run.values import equal
 
-__all__ = ["emit_query", "load_unit"]
+__all__ = ["emit_query", "emit_value", "load_unit"]
 
 _MOST_TOGETHER: Final = 32
 """How many definitions may share one Python function."""
@@ -29,7 +29,7 @@ def load_unit(unit: Unit, linker: Linker) -> None:
     w.line = unit.span.line
     unit_emitter = _UnitEmitter(unit, emitter, functions)
     if unit.kind == "function":
-        charge = w.do(w.method(w.attribute(w.load("c"), "budget"), "charge", w.constant(1)))
+        charge = w.do(w.method(w.load("c"), "charge", w.constant(1)))
         body = [charge, *unit_emitter.whole()]
     else:
         memo = w.attribute(w.load("c"), "memo")
@@ -70,17 +70,26 @@ def _load_chain(unit: Unit, at: int, linker: Linker) -> Callable[..., Any]:
     return made
 
 
-def emit_query(name: str, body: Body, variables: tuple[str, ...], names: Names) -> ast.stmt:
+def emit_query(name: str, block: Block, variables: tuple[str, ...], names: Names) -> ast.stmt:
     """The function of a query: each answer becomes one object of its variables in the list `r`."""
     emitter = Emitter(names)
     w = emitter.write
 
     def give() -> list[ast.stmt]:
-        pairs = zip(map(w.constant, variables), map(emitter.operand, body.block.result), strict=True)
+        pairs = zip(map(w.constant, variables), map(emitter.operand, block.result), strict=True)
         return [w.do(w.method(w.load("r"), "append", w.dict_of(list(pairs))))]
 
-    statements = [w.assign("r", w.list_of([])), *emitter.block(body.block, give, None)]
+    statements = [w.assign("r", w.list_of([])), *emitter.block(block, give, None)]
     return w.function(name, ["c"], [*statements, w.give(w.load("r"))])
+
+
+def emit_value(name: str, block: Block, names: Names) -> ast.stmt:
+    """The function of a query of one term: its value in the first answer, or what is undefined."""
+    emitter = Emitter(names)
+    w = emitter.write
+    give = [w.assign("r", emitter.operand(block.result[0]))]
+    found = emitter.block(block, lambda: give, lambda: w.other(w.load("r"), w.load("U")))
+    return w.function(name, ["c"], [w.assign("r", w.load("U")), *found, w.give(w.load("r"))])
 
 
 class _UnitEmitter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from doorward.compile.plan import Overlay
+from doorward.compile.plan import Const, Overlay
 from doorward.compile.tree import Document, Node
 
 __all__ = ["Globals"]
@@ -23,6 +23,9 @@ class Globals(Protocol):
 
     def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
         """The number of the unit that holds what the document has at and below a constant path into it."""
+
+    def constant_of(self, document: Document) -> Const | None:
+        """The value of a document that is the same in every evaluation."""
 
     def builtin_arity(self, name: str) -> int | None:
         """How many arguments a built-in takes; None when there is none of that name, -1 when it varies."""

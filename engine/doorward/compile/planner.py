@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from doorward.compile.free import dotted
-from doorward.compile.plan import Overlay, Unit
+from doorward.compile.free import constant, dotted
+from doorward.compile.plan import Const, Overlay, Unit
 from doorward.compile.tree import Document, Node, fits
 from doorward.compile.units import plan_unit
 from doorward_dsl.program import Program
@@ -36,6 +36,7 @@ class Planner:
         self._numbers: dict[Any, int] = {} if base is None else dict(base._numbers)
         self._waiting: deque[tuple[int, Document, tuple[Any, ...], tuple[int, ...]]] = deque()
         self._overlays: list[Overlay] = []
+        self._constants: dict[Document, Const | None] = {}
 
     @property
     def count(self) -> int:
@@ -60,6 +61,24 @@ class Planner:
             number = self._numbers[identity] = self._first + len(self._numbers)
             self._waiting.append((number, document, prefix, chosen))
         return number
+
+    def constant_of(self, document: Document) -> Const | None:
+        """The value of a document that never changes: one definition, all literals, that no `with` replaces."""
+        if document not in self._constants:
+            self._constants[document] = fixed = _fixed(document)
+            if fixed is not None and self._is_replaced(document.path):
+                self._constants[document] = None
+        return self._constants[document]
+
+    def _is_replaced(self, path: tuple[str, ...]) -> bool:
+        return any(_overlap(".".join(("data", *path)), name) for name in self._mocked)
+
+    def has_folded(self, name: str) -> bool:
+        """Whether a constant stands in the plan in place of a document at, above or below a dotted name."""
+        return any(
+            fixed is not None and _overlap(".".join(("data", *document.path)), name)
+            for document, fixed in self._constants.items()
+        )
 
     def finish(self) -> None:
         """Plan every unit that was asked for, and what those ask for."""
@@ -95,6 +114,19 @@ class Planner:
         """The documents at and below a path that a `with` replaces; known when all is planned."""
         self._overlays.append(Overlay(path))
         return self._overlays[-1]
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _fixed(document: Document) -> Const | None:
+    if document.kind != "complete" or len(document.rules) > 1:
+        return None
+    rule = document.rules[0].rule
+    if rule.body or rule.else_ is not None or rule.default:
+        return None
+    return constant(rule.head.value) if rule.head.value is not None else Const(True)
 
 
 def mocked_functions(program: Program) -> frozenset[str]:

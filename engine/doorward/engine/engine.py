@@ -12,10 +12,9 @@ from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.request import AccessRequest, document_schemas
 from doorward.engine.policies import PolicySet, policies_from, read_policies
+from doorward.engine.prepared import PreparedQuery
 from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.budget import Limits
-from doorward.run.context import CallContext
-from doorward.run.convert import to_json
 from doorward.run.values import UNDEFINED
 from doorward_dsl.compile import compile_modules, compile_query
 from doorward_dsl.diagnostics import Diagnostic, ParseError
@@ -26,6 +25,8 @@ from doorward_dsl.syntax import Module
 __all__ = ["Engine", "compile_policies"]
 
 _DEFAULT_LIMITS: Final = Limits()
+_REMEMBERED: Final = 256
+"""How many queries an engine keeps compiled."""
 
 
 def compile_policies(policies: PolicySet, *, strict: bool = False) -> Program:
@@ -49,7 +50,7 @@ class Engine:
     `warnings` are what the compiler noticed but did not refuse. `limits` bound each evaluation.
     """
 
-    __slots__ = ("_compiled", "_decider", "_limits", "_program", "policies", "warnings")
+    __slots__ = ("_compiled", "_decider", "_limits", "_prepared", "_program", "policies", "warnings")
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Engine:
         self._program = compile_policies(policies, strict=strict)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
+        self._prepared: dict[tuple[str, bool], PreparedQuery] = {}
         self._decider = Decider(
             self._compiled,
             policies.revision,
@@ -140,10 +142,19 @@ class Engine:
         `strict_builtin_errors` the query fail. Raises PolicyError for the query, EvaluationError from
         its evaluation.
         """
+        prepared = self.prepare(query, strict_builtin_errors=strict_builtin_errors)
         if input_term is not None:
             term = compile_query(parse_query(f"value = {input_term}"), self._program)
             input = self._compiled.query(term)[0]["value"]  # noqa: A001
-        call = CallContext(now_ns=now_ns, limits=self._limits, strict=strict_builtin_errors)
-        body = compile_query(parse_query(query), self._program)
-        answers = self._compiled.query(body, input, call=call)
-        return [{name: to_json(value) for name, value in answer.items()} for answer in answers]
+        return prepared(input, now_ns=now_ns)
+
+    def prepare(self, query: str, *, strict_builtin_errors: bool = False) -> PreparedQuery:
+        """The query, compiled, to be asked many times; see `query`. Raises PolicyError."""
+        key = (query, strict_builtin_errors)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = PreparedQuery(query, self._compiled, self._limits, strict=strict_builtin_errors)
+            if len(self._prepared) >= _REMEMBERED:
+                self._prepared.clear()
+            self._prepared[key] = prepared
+        return prepared

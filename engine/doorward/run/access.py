@@ -59,16 +59,15 @@ def values(call: CallContext, source: Value) -> Iterable[Value]:
     """The members of a collection; those of a set always in Rego's order, which no hash seed changes."""
     kind = type(source)
     if kind is list or kind is tuple:
-        budget = call.budget  # charged in place: this is where a decision spends its time
-        budget.left -= len(source)
-        if budget.left < 0:
-            budget.more()
+        call.left -= len(source)  # charged in place: this is where a decision spends its time
+        if call.left < 0:
+            call.more()
         return source  # type: ignore[no-any-return]
     if kind is dict:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return source.values()  # type: ignore[no-any-return]
     if kind is set or kind is frozenset:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return ordered(map(unkey, source))
     return _NOTHING
 
@@ -84,13 +83,13 @@ def pairs(call: CallContext, source: Value) -> Iterable[tuple[Value, Value]]:
     """Keys and members of a collection; a member of a set is its own key."""
     kind = type(source)
     if kind is list or kind is tuple:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return enumerate(source)
     if kind is dict:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return [(k.value if type(k) is Key else k, v) for k, v in source.items()]
     if kind is set or kind is frozenset:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return [(member, member) for member in ordered(map(unkey, source))]
     return _NOTHING
 
@@ -98,7 +97,7 @@ def pairs(call: CallContext, source: Value) -> Iterable[tuple[Value, Value]]:
 def pairs_in_order(call: CallContext, source: Value) -> Iterable[tuple[Value, Value]]:
     """Keys and members of a collection by Rego's order of the keys."""
     if type(source) is dict:
-        call.budget.charge(len(source))
+        call.charge(len(source))
         return [(k, source[key(k)]) for k in ordered(map(unkey, source))]
     return pairs(call, source)
 
@@ -195,7 +194,7 @@ def builtin_failed(call: CallContext, error: EvaluationError, span: Span) -> Val
 
 def outputs(call: CallContext, answers: Iterable[Value]) -> Iterator[Value]:
     """The answers of a built-in that has many, each paid for."""
-    charge = call.budget.charge
+    charge = call.charge
     for answer in answers:
         charge(1)
         yield answer

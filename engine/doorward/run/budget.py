@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic_ns
 
 from doorward.run.errors import BudgetExceeded
@@ -19,6 +19,11 @@ class Limits:
 
     steps: int = 20_000_000
     wall_ms: int = 10_000
+    first: int = field(init=False, repr=False, compare=False)
+    """Steps before the first look at the clock."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first", min(self.steps, _SLICE))
 
 
 class Budget:
@@ -32,13 +37,8 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._deadline_ns = 0
-        if limits.steps > _SLICE:
-            self.left = _SLICE
-            self._reserve = limits.steps - _SLICE
-        else:
-            self.left = limits.steps
-            self._reserve = 0
+        self._deadline_ns: int | None = None
+        self.left = limits.first
 
     def charge(self, steps: int) -> None:
         """Take `steps`; raises BudgetExceeded when there are none left or the time is up."""
@@ -48,15 +48,16 @@ class Budget:
 
     def more(self) -> None:
         """Refill `left` from the reserve; raises BudgetExceeded when the reserve or the time is used up."""
-        short = -self.left
-        if short > self._reserve:
-            raise BudgetExceeded(f"the evaluation took more than {self._limits.steps} steps")
         now = monotonic_ns()
-        if self._deadline_ns == 0:
+        if self._deadline_ns is None:
             # The first slice is not timed: a few thousand steps cannot take long, and most evaluations need
             # no more.
             self._deadline_ns = now + self._limits.wall_ms * 1_000_000
-        elif now > self._deadline_ns:
+            self._reserve = self._limits.steps - self._limits.first
+        short = -self.left
+        if short > self._reserve:
+            raise BudgetExceeded(f"the evaluation took more than {self._limits.steps} steps")
+        if now > self._deadline_ns:
             raise BudgetExceeded(f"the evaluation took more than {self._limits.wall_ms} ms")
         grant = min(_SLICE, self._reserve - short)
         self._reserve -= short + grant

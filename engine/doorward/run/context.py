@@ -4,60 +4,65 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import Any, Final
 
 from doorward.run.budget import Budget, Limits
 from doorward.run.values import UNDEFINED, Value
 
 __all__ = ["CallContext"]
 
-_NO_CAPABILITIES: frozenset[str] = frozenset()
-_DEFAULT_LIMITS = Limits()
+_NO_CAPABILITIES: Final[frozenset[str]] = frozenset()
+_DEFAULT_LIMITS: Final = Limits()
 
 
-class CallContext:
+class CallContext(Budget):
     """One evaluation: its clock, its budget, its input and what it has already worked out.
 
     Make a fresh one for each call; it is never shared between threads. `now_ns` is the only clock a policy
-    sees.
-    `strict` raises the errors of built-ins, where otherwise the expression is undefined; decisions are
-    strict so that
-    an error in a condition restricts instead of vanishing. `capabilities` name what built-ins may do beyond
-    computing.
+    sees, read once at the most. `strict` raises the errors of built-ins, where otherwise the expression is
+    undefined; decisions are strict so that an error in a condition restricts instead of vanishing.
+    `capabilities` name what built-ins may do beyond computing.
+
+    One is made for every decision, so it costs as little as an object can: it is its own budget, and what few
+    policies ask for (the clock, the cache of built-ins) is made when asked for.
     """
 
-    __slots__ = (
-        "budget",
-        "cache",
-        "capabilities",
-        "data",
-        "input",
-        "memo",
-        "mocks",
-        "now_ns",
-        "seed",
-        "strict",
-    )
+    __slots__ = ("_cache", "_now_ns", "capabilities", "data", "input", "memo", "mocks", "seed", "strict")
 
     def __init__(
         self,
-        *,
         now_ns: int | None = None,
         limits: Limits = _DEFAULT_LIMITS,
         strict: bool = True,
         capabilities: frozenset[str] = _NO_CAPABILITIES,
         seed: int | None = None,
     ) -> None:
-        self.now_ns = time.time_ns() if now_ns is None else now_ns
-        self.budget = Budget(limits)
+        self._limits = limits
+        self._deadline_ns = None
+        self.left = limits.first
+        self._now_ns = now_ns
+        self._cache: dict[Any, Any] | None = None
         self.strict = strict
         self.capabilities = capabilities
         self.seed = seed
-        self.cache: dict[Any, Any] = {}
         self.memo: dict[int, Value] = {}
         self.mocks: dict[str, Any] | None = None
         self.input: Value = UNDEFINED
-        self.data: Value = {}
+        self.data: Value = None
+
+    @property
+    def now_ns(self) -> int:
+        """The instant of the evaluation, in nanoseconds since 1970."""
+        if self._now_ns is None:
+            self._now_ns = time.time_ns()
+        return self._now_ns
+
+    @property
+    def cache(self) -> dict[Any, Any]:
+        """What built-ins remember for the length of the evaluation."""
+        if self._cache is None:
+            self._cache = {}
+        return self._cache
 
     def random(self) -> random.Random:
         """The random numbers of this evaluation; reproducible when a seed was given."""
@@ -68,15 +73,43 @@ class CallContext:
 
     def nested(self) -> CallContext:
         """A context for the inside of a `with`: same clock, budget and cache, nothing worked out yet."""
-        inner = CallContext.__new__(CallContext)
-        inner.now_ns = self.now_ns
-        inner.budget = self.budget
-        inner.strict = self.strict
-        inner.capabilities = self.capabilities
-        inner.seed = self.seed
-        inner.cache = self.cache
-        inner.memo = {}
-        inner.mocks = self.mocks
-        inner.input = self.input
-        inner.data = self.data
-        return inner
+        return _Nested(self)
+
+
+class _Nested(CallContext):
+    """The inside of a `with`. What it spends and remembers, the evaluation around it spends and remembers."""
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, outer: CallContext) -> None:
+        self._outer: CallContext = outer._outer if isinstance(outer, _Nested) else outer
+        self.strict = outer.strict
+        self.capabilities = outer.capabilities
+        self.seed = outer.seed
+        self.memo = {}
+        self.mocks = outer.mocks
+        self.input = outer.input
+        self.data = outer.data
+
+    @property
+    def left(self) -> int:
+        """What is left of the budget of the whole evaluation."""
+        return self._outer.left
+
+    @left.setter
+    def left(self, steps: int) -> None:
+        self._outer.left = steps
+
+    def more(self) -> None:
+        """Refill the budget of the whole evaluation."""
+        self._outer.more()
+
+    @property
+    def now_ns(self) -> int:
+        """The instant of the whole evaluation."""
+        return self._outer.now_ns
+
+    @property
+    def cache(self) -> dict[Any, Any]:
+        """What built-ins remember for the length of the whole evaluation."""
+        return self._outer.cache

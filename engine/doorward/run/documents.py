@@ -68,7 +68,7 @@ def branch_pairs(call: CallContext, source: Any, in_order: bool) -> Iterable[tup
     if type(source.base) is dict:
         names = {unkey(form): None for form in source.base}
     names.update(dict.fromkeys(source.place.children))
-    call.budget.charge(len(names))
+    call.charge(len(names))
     return _members(call, source, sorted(names, key=str) if in_order else names)
 
 
@@ -87,7 +87,7 @@ def settle(call: CallContext, source: Any) -> Value:
     if base is not UNDEFINED and type(base) is not dict:
         return base
     whole: dict[Any, Value] = dict(base) if type(base) is dict else {}
-    call.budget.charge(len(source.place.children))
+    call.charge(len(source.place.children))
     for name in source.place.children:
         member = settle(call, branch_get(call, source, name))
         if member is not UNDEFINED:

@@ -1,0 +1,77 @@
+"""A query that is compiled once and asked many times."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from doorward.compile import Compiled, Function, run
+from doorward.run.budget import Limits
+from doorward.run.context import CallContext
+from doorward.run.convert import to_json
+from doorward.run.values import UNDEFINED, Value
+from doorward_dsl.compile import compile_query
+from doorward_dsl.parse import parse_query
+
+__all__ = ["PreparedQuery"]
+
+_AS_IT_IS: Final = frozenset({bool, str, int, float, type(None)})
+
+
+class PreparedQuery:
+    """A Rego query, compiled. Immutable; any number of threads may ask it at once.
+
+    Made by `Engine.prepare`. Called, it gives every answer; `value` is the short way to one value:
+
+        allowed = engine.prepare("data.acme.allow")
+        allowed.value({"user": "ana"})  # True
+    """
+
+    __slots__ = ("_answers", "_data", "_limits", "_strict", "_value", "query")
+
+    def __init__(self, query: str, compiled: Compiled, limits: Limits, *, strict: bool) -> None:
+        """Compile. Raises PolicyError for the query."""
+        self.query = query
+        self._limits = limits
+        self._strict = strict
+        self._data = compiled.data
+        body = compile_query(parse_query(query), compiled.program)
+        self._answers = compiled.prepare(body)
+        self._value: Function | None
+        try:
+            self._value = compiled.prepare_value(body)
+        except ValueError:
+            self._value = None
+
+    def __call__(
+        self,
+        input: Value = UNDEFINED,  # noqa: A002 - the name it has in Rego
+        *,
+        now_ns: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Every answer, as the JSON values of the query's variables; see `Engine.query`."""
+        answers = run(self._answers, self._context(input, now_ns))
+        return [{name: to_json(value) for name, value in answer.items()} for answer in answers]
+
+    def value(
+        self,
+        input: Value = UNDEFINED,  # noqa: A002 - the name it has in Rego
+        *,
+        default: Any = None,
+        now_ns: int | None = None,
+    ) -> Any:
+        """The JSON value of a query that is one term, such as `data.acme.allow`; `default` where it is undefined.
+
+        Of a term with several values (`data.acme.roles[_]`), the first in Rego's order. Raises ValueError for a
+        query that is something else, EvaluationError from its evaluation.
+        """
+        if self._value is None:
+            raise ValueError(f"`{self.query}` is not one term")
+        value = run(self._value, self._context(input, now_ns))
+        if value is UNDEFINED:
+            return default
+        return value if type(value) in _AS_IT_IS else to_json(value)
+
+    def _context(self, given: Value, now_ns: int | None) -> CallContext:
+        call = CallContext(now_ns, self._limits, self._strict)
+        call.input, call.data = given, self._data
+        return call
