@@ -2,13 +2,16 @@
 
 PostgreSQL's own grammar (pglast) gives the tree, so that what is judged is what the server will run; names
 are resolved and columns followed through that very tree, against the catalogue, by the rules of the server's
-own analyser (`scope`, `sources`, `query`, `expressions`, `changes`). A second parser with a tree of its own
-would add the places where the two differ and take away exactness; independence comes from elsewhere:
+own analyser (`scope`, `sources`, `query`, `expressions`, `changes`). Against mistakes in that walk:
 
 - Nothing is skipped. Every node that names a relation, a column, a function or a sub-query must have been
   understood by the walk; one that was passed over, or is of a kind the walk does not know, makes the
   statement opaque.
 - A name the catalogue does not have, or has twice, makes it opaque.
+- Another parser, sqlglot, reads the same text (`second_opinion`). Where it understands the text, statements and
+  their kinds, relations, functions and columns must be the same, and the columns that it finds behind an
+  output must be among those of the walk; else the statement is opaque. Where it does not, PostgreSQL's own
+  grammar stands alone.
 - The tests run generated queries on a real server over marked values and compare what comes out with what
   lineage claims.
 
@@ -30,6 +33,7 @@ from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.findings import ANYTHING, Findings, Opaque
 from doorward.facts.postgres.kinds import EFFECTS, kind_of
 from doorward.facts.postgres.model import Analysis, Column, OutputColumn, Settings, SqlFacts
+from doorward.facts.postgres.second_opinion import Understood, disagreement
 from doorward.facts.postgres.statements import Statement, Walked
 from doorward.facts.postgres.trees import Node, ast
 
@@ -63,6 +67,7 @@ class _Batch:
     outputs: list[tuple[OutputColumn, ...]] = field(default_factory=list)
     limits: list[int | None] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    understood: list[Understood] = field(default_factory=list)
 
 
 def analyse(statement: str, catalogue: Catalogue, settings: Settings) -> Analysis:
@@ -87,6 +92,10 @@ def analyse_uncached(statement: str, catalogue: Catalogue, settings: Settings) -
     for node in statements:
         kinds[kind_of(node)] = None
         _one(node, len(statement), catalogue, batch)
+    if not batch.reasons:
+        difference = disagreement(statement, batch.understood)
+        if difference:
+            batch.reasons.append(f"two readings of the statement differ: {difference}")
     batch.findings.kinds = {**kinds, **batch.findings.kinds}
     return _combined(batch, catalogue, len(statements)), batch.cacheable
 
@@ -118,6 +127,7 @@ def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
     batch.outputs.append(walked.outputs)
     if walked.carries:
         batch.limits.append(walked.limit)
+    batch.understood.append(Understood(kind_of(node), context, walked.outputs))
     _proceed(node, context.findings, batch)
 
 

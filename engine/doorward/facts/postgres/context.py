@@ -12,7 +12,7 @@ from doorward.facts.postgres.findings import Findings, Opaque
 from doorward.facts.postgres.model import Column, Settings, relation_name
 from doorward.facts.postgres.trees import Node, ast
 
-__all__ = ["MAX_STEPS", "Context"]
+__all__ = ["MAX_STEPS", "Context", "Mentions"]
 
 MAX_STEPS: Final = 20_000
 """Nodes that the analysis of one statement may visit beyond one for each character, repetitions counted."""
@@ -35,6 +35,19 @@ _MUST_BE_UNDERSTOOD: Final = (
 )
 
 
+class Mentions:
+    """Names as the statement itself spells them, where the walk has found what they mean: relations as (schema or "", name),
+    functions and columns by their last part. What stands behind views and functions is not among them.
+    """
+
+    __slots__ = ("columns", "functions", "relations")
+
+    def __init__(self) -> None:
+        self.relations: set[tuple[str, str]] = set()
+        self.functions: set[str] = set()
+        self.columns: set[str] = set()
+
+
 class Context:
     """The state of one analysis. `touched` holds the identities of the nodes that the walk has understood."""
 
@@ -44,6 +57,7 @@ class Context:
         self.catalogue = catalogue
         self.settings = settings
         self.findings = Findings()
+        self.mentions = Mentions()
         self.touched: set[int] = set()
         self.steps_left = MAX_STEPS + length
         self.in_function = False
@@ -67,6 +81,8 @@ class Context:
         if self.steps_left < 0:
             raise Opaque("the statement is too complex")
         self.touched.add(id(node))
+        if type(node) is ast.ColumnRef and not trees.ends_in_star(node.fields):
+            self.mentions.columns.add(trees.strings(node.fields)[-1])
 
     def require_understood(self, node: Node) -> None:
         """Raises `Opaque` where the walk has passed over a part of a statement that could have mattered."""

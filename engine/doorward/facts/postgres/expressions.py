@@ -341,6 +341,7 @@ class Expressions:
         count = len(arguments) + (len(ordered) if node.agg_within_group else 0)
         first = trees.text(arguments[0]) if arguments else None
         called = call(self._context, path, count, flows, self._queries.body, first=first)
+        self._context.mentions.functions.add(path[-1])
         if called is None:
             return self._disguised(path, arguments, scope), None
         filtered = self.walk(node.agg_filter, scope)

@@ -110,6 +110,7 @@ class Sources:
         if relation is None:
             name = ".".join(part for part in (node.schemaname, node.relname) if part)
             raise Opaque(f"the relation `{name}` is not in the catalogue")
+        self._context.mentions.relations.add((node.schemaname or "", node.relname))
         return relation
 
     def fields(self, relation: Relation, *, inherited: bool = True) -> tuple[Field, ...]:

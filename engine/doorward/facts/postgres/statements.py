@@ -121,6 +121,7 @@ class Statement:
     def _store(self, target: Node, flows: Iterable[Flow]) -> None:
         """Notes that rows become a relation of their own."""
         self._touch(target)
+        self._context.mentions.relations.add((target.schemaname or "", target.relname))
         self._findings.write()
         self._findings.change_schema()
         self._findings.stored |= derive(flows).sources
@@ -170,6 +171,7 @@ class Statement:
         self._findings.stored |= derive(item.flow for item in fields).sources
         self._findings.change_schema()
         self._touch(node.view)
+        self._context.mentions.relations.add((node.view.schemaname or "", node.view.relname))
         self._findings.written.add(self._context.named(node.view.schemaname, node.view.relname))
         return Walked()
 
