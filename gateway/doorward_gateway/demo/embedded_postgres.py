@@ -205,7 +205,17 @@ def _usable_binaries(account: str | None, root: Path) -> Path:
             probe, user=account, extra_groups=[], capture_output=True, check=True, timeout=30, cwd="/"
         )
     except (OSError, subprocess.SubprocessError):
-        shutil.copytree(binaries.parent, root / "install")
-        root.chmod(0o711)
-        return root / "install" / binaries.name
+        return _copied(binaries, root)
     return binaries
+
+
+def _copied(binaries: Path, root: Path) -> Path:
+    """A copy of the installation below `root`; its programs look for their libraries beside the package."""
+    installation, package = binaries.parent, binaries.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    target = root / "install"
+    shutil.copytree(installation, target / package.name / installation.name)
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name)
+    root.chmod(0o711)
+    return target / package.name / installation.name / binaries.name
