@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.parse_suggest import near_miss
+from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import Annotations, Comment, Import, Module, Rule, Statement, TestBlock
 
 __all__ = ["SCOPES", "attach"]

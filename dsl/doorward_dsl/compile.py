@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Final
 
 from doorward_dsl.check.absence import check_absence
 from doorward_dsl.check.calls import check_calls
@@ -27,6 +28,9 @@ from doorward_dsl.types import AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
 
 __all__ = ["compile_modules", "compile_query"]
+
+_MOST_ERRORS: Final = 1000
+"""Errors after which calls, modifiers and fields are looked at no more: near misses take time, and nobody reads on."""
 
 
 def compile_modules(
@@ -137,11 +141,12 @@ def _check_module(
         before = len(report)
         for heads, bodies in _pieces(part):
             terms = list(deep_terms(*heads, bodies=bodies))
-            report += check_calls(terms, tree)
-            for modifier in deep_withs(*heads, bodies=bodies):
-                report += check_with(modifier, tree)
-            if not isinstance(request, AnyType):
-                report += check_fields(terms, request)
+            found = chain(
+                check_calls(terms, tree),
+                *(check_with(modifier, tree) for modifier in deep_withs(*heads, bodies=bodies)),
+                () if isinstance(request, AnyType) else check_fields(terms, request),
+            )
+            report += islice(found, max(0, _MOST_ERRORS - len(report)))
         if not isinstance(part, Rule):
             report += check_statement(part)
         if len(report) > before:

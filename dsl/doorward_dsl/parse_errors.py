@@ -6,9 +6,9 @@ from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lex import KEYWORDS, Token
 from doorward_dsl.lex_ahead import ENDERS, VERBS
 from doorward_dsl.lex_layout import Statement
-from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_table import Unexpected
 from doorward_dsl.source import Source, Span
+from doorward_dsl.suggest import near_miss
 
 __all__ = ["explain", "explain_trouble"]
 

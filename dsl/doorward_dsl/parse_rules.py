@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from doorward_dsl.lex import KEYWORDS, Token
 from doorward_dsl.parse_bodies import BodyBuilder
-from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_terms import kind_of
 from doorward_dsl.source import Span
+from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import (
     Array,
     Body,

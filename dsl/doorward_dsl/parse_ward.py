@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from doorward_dsl.lex import Token
 from doorward_dsl.lex_strings import duration_ms
 from doorward_dsl.parse_rules import RuleBuilder
-from doorward_dsl.parse_suggest import near_miss
 from doorward_dsl.parse_terms import a_kind_of, kind_of
 from doorward_dsl.source import Span
+from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import (
     Allow,
     Approve,

@@ -9,14 +9,14 @@
     ├── UnionType                      one of several, never nested
     └── FunctionType                   of a built-in or a user's function
 
-Types are immutable and compare by content.
+Types are immutable and compare by content; what stands in several places of one is kept once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 __all__ = [
     "ANY",
@@ -33,17 +33,44 @@ __all__ = [
     "Type",
     "UnionType",
     "array_of",
+    "bounded",
     "from_signature",
+    "shown",
     "union",
 ]
 
 _WIDEST_UNION: Final = 64
 """Unions of more members than this are taken for `any`: large generated policies must not make inference slow."""
 
+_HEAVIEST: Final = 512
+"""Parts of a type, each counted as often as it stands there, beyond which `bounded` forgets them."""
+
+_DEEPEST: Final = 32
+"""Levels of a type beyond which `bounded` forgets what is inside."""
+
+_LONGEST_SHOWN: Final = 160
+"""Characters of a type in a message."""
+
+
+class Size(NamedTuple):
+    """How large a type is when written out."""
+
+    weight: int = 1
+    """Its parts and itself, each part as often as it stands there."""
+    depth: int = 1
+
+
+_ONE: Final = Size()
+
 
 @dataclass(frozen=True, slots=True)
 class AnyType:
     """A value of which nothing is known."""
+
+    @property
+    def size(self) -> Size:
+        """That of a type without parts."""
+        return _ONE
 
     def __str__(self) -> str:
         return "any"
@@ -55,6 +82,11 @@ class Simple:
 
     name: str
 
+    @property
+    def size(self) -> Size:
+        """That of a type without parts."""
+        return _ONE
+
     def __str__(self) -> str:
         return self.name
 
@@ -65,6 +97,12 @@ class ArrayType:
 
     items: tuple[Type, ...] = ()
     rest: Type | None = None
+    size: Size = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "size", _around(self.items if self.rest is None else (*self.items, self.rest))
+        )
 
     def __str__(self) -> str:
         parts = [str(item) for item in self.items]
@@ -80,6 +118,10 @@ class SetType:
     """A set whose members are of type `of`."""
 
     of: Type
+    size: Size = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _around((self.of,)))
 
     def __str__(self) -> str:
         return f"set[{self.of}]"
@@ -94,9 +136,12 @@ class ObjectType:
 
     fields: tuple[tuple[Any, Type], ...] = ()
     rest: tuple[Type, Type] | None = None
+    size: Size = field(init=False, repr=False, compare=False)
     _index: Mapping[Any, Type] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        parts = [kind for _, kind in self.fields]
+        object.__setattr__(self, "size", _around(parts if self.rest is None else (*parts, *self.rest)))
         object.__setattr__(self, "_index", dict(self.fields))
 
     def get(self, key: Any) -> Type | None:
@@ -118,6 +163,10 @@ class UnionType:
     """One of several types; built by `union` only."""
 
     of: tuple[Type, ...]
+    size: Size = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", _around(self.of))
 
     def __str__(self) -> str:
         return " or ".join(str(member) for member in self.of)
@@ -131,6 +180,11 @@ class FunctionType:
     result: Type | None
     """None for one that gives no value (`print`)."""
     variadic: bool = False
+
+    @property
+    def size(self) -> Size:
+        """That of its arguments and result."""
+        return _around(self.args if self.result is None else (*self.args, self.result))
 
     def __str__(self) -> str:
         return f"({', '.join(map(str, self.args))}) => {self.result}"
@@ -147,6 +201,16 @@ STRING: Final = Simple("string")
 _SIMPLE: Final = {kind.name: kind for kind in (NULL, BOOLEAN, NUMBER, STRING)}
 
 
+def _around(parts: Iterable[Type]) -> Size:
+    """The size of what is made of `parts`."""
+    weight = depth = 0
+    for part in parts:
+        size = part.size
+        weight += size.weight
+        depth = max(depth, size.depth)
+    return Size(weight + 1, depth + 1)
+
+
 def _shown(key: Any) -> str:
     return key if isinstance(key, str) else str(key[1]).lower()
 
@@ -154,6 +218,32 @@ def _shown(key: Any) -> str:
 def array_of(item: Type) -> ArrayType:
     """An array of any length of one type."""
     return ArrayType((), item)
+
+
+def bounded(kind: Type) -> Type:
+    """The type, or a wider one if it has too many parts.
+
+    What a policy builds can be small in memory and endless when written out (`b := [a, a]; c := [b, b]; …`). Whoever
+    builds types out of others bounds each, so that hashing, comparing or showing one is always cheap.
+    """
+    weight, depth = kind.size
+    if weight <= _HEAVIEST and depth <= _DEEPEST:
+        return kind
+    if isinstance(kind, ArrayType):
+        return ArrayType((ANY,) * len(kind.items), kind.rest and ANY) if kind.items else ArrayType((), ANY)
+    if isinstance(kind, SetType):
+        return SetType(ANY)
+    if isinstance(kind, ObjectType) and len(kind.fields) < _HEAVIEST:
+        return ObjectType(tuple((name, ANY) for name, _ in kind.fields), kind.rest and (ANY, ANY))
+    if isinstance(kind, FunctionType):
+        return FunctionType((ANY,) * len(kind.args), kind.result and ANY, kind.variadic)
+    return ANY
+
+
+def shown(kind: Type | None) -> str:
+    """A type as a message shows it."""
+    text = "unknown" if kind is None else str(kind)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def union(types: Iterable[Type | None]) -> Type | None:

@@ -14,6 +14,7 @@ from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import (
     Array,
     Assign,
+    Body,
     Call,
     ExprTerm,
     Literal,
@@ -22,6 +23,7 @@ from doorward_dsl.syntax import (
     Term,
     Unify,
     Var,
+    With,
 )
 from doorward_dsl.syntax import Set as SetTerm
 from doorward_dsl.walk import expr_terms, open_terms, open_vars
@@ -53,6 +55,25 @@ class Splitter:
                 literal = replace(literal, expr=expr)
         yield literal
 
+    def lift_modifiers(self, body: Body) -> Iterator[Literal]:
+        """The lines of a body, each after those that work out what its modifiers iterate over.
+
+        `p with input.x as xs[i]` is `$ = xs[i]; p with input.x as $`, whatever `i` is.
+        """
+        for literal in body:
+            if not any(map(_iterates, literal.withs)):
+                yield literal
+                continue
+            withs = []
+            for modifier in literal.withs:
+                if _iterates(modifier):
+                    span = modifier.value.span
+                    var = Var(self._name(), span)
+                    yield Literal(Unify(var, modifier.value, span), (), span)
+                    modifier = replace(modifier, value=var)
+                withs.append(modifier)
+            yield replace(literal, withs=tuple(withs))
+
     def _name(self) -> str:
         self._made += 1
         return f"$#s{self._made}"
@@ -65,6 +86,13 @@ def _shared(terms: tuple[Term, ...], bound: Set[str]) -> set[str]:
         return set()
     counts = Counter(part.name for part in parts if isinstance(part, Var))
     return {name for name, count in counts.items() if count > 1 and name not in bound and name not in ROOTS}
+
+
+def _iterates(modifier: With) -> bool:
+    """Whether the value of a modifier looks up variables."""
+    return any(
+        isinstance(term, Ref) and any(map(open_vars, term.path)) for term in open_terms(modifier.value)
+    )
 
 
 class _Lift:

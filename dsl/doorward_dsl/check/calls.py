@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from doorward_dsl.check.tree import RuleTree
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import OPERATORS, Signature, signatures
+from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Call, Term
 
 __all__ = ["check_calls"]
@@ -62,16 +62,16 @@ def _unknown(call: Call, tree: RuleTree) -> Diagnostic:
     if call.name[0] == "data":
         node = tree.find_names(call.name[1:-1])
         siblings = [] if node is None else [key for (_, key), child in node.children.items() if child.rules]
-        near = get_close_matches(call.name[-1], [str(key) for key in siblings], 1)
-        hint = f"did you mean `{'.'.join((*call.name[:-1], near[0]))}`?" if near else None
+        near = nearest(call.name[-1], map(str, siblings))
+        hint = f"did you mean `{'.'.join((*call.name[:-1], near))}`?" if near else None
         found = tree.find_names(call.name[1:])
         if found is not None and found.rules:
             notes = ((f"`{name}` is defined here, without arguments", found.rules[0].head.span),)
             return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, notes=notes)
         return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, hint=hint)
     candidates = [known for known in signatures() if known not in OPERATORS and known not in _NOT_FUNCTIONS]
-    near = get_close_matches(name, candidates, 1, 0.7)
-    hint = f"did you mean `{near[0]}`?" if near else None
+    near = nearest(name, candidates, 0.7)
+    hint = f"did you mean `{near}`?" if near else None
     return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, hint=hint)
 
 

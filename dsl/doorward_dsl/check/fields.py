@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from doorward_dsl.check.tree import is_global
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.schemas import without_null
+from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Ref, Scalar, Term
 from doorward_dsl.types import ArrayType, ObjectType, Simple, Type, UnionType, union
 
@@ -68,9 +68,9 @@ def _unknown(kind: Type, key: str, walked: list[str], part: Term) -> Diagnostic:
     if not known:
         message = f"{owner} is {_described(kind)} and has no field `{key}`"
         return Diagnostic("ward_unknown_field", message, part.span)
-    near = get_close_matches(key, known, 1)
+    near = nearest(key, known)
     listed = ", ".join(f"`{name}`" for name in known)
-    hint = f"did you mean `{near[0]}`?" if near else f"its fields are {listed}"
+    hint = f"did you mean `{near}`?" if near else f"its fields are {listed}"
     return Diagnostic("ward_unknown_field", f"{owner} has no field `{key}`", part.span, hint=hint)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, Final
 
 from doorward_dsl.diagnostics import Diagnostic
@@ -12,6 +11,7 @@ from doorward_dsl.program import GovernedRule, GovernedStatement, Verb
 from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.resolve.metadata import AnnotationIndex
 from doorward_dsl.source import Span
+from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import (
     Allow,
     Annotations,
@@ -129,7 +129,7 @@ def check_kinds(modules: Iterable[Module], known: Collection[str]) -> Iterator[D
 def _check_kind(kind: Any, span: Span, known: Collection[str]) -> Iterator[Diagnostic]:
     if kind == ALL_KINDS or not known or kind in known:
         return
-    near = get_close_matches(str(kind), list(known), 1)
+    near = nearest(str(kind), known)
     listed = ", ".join(f"`{name}`" for name in sorted(known))
-    hint = f"did you mean `{near[0]}`?" if near else f"known are {listed}, and `*` for all"
+    hint = f"did you mean `{near}`?" if near else f"known are {listed}, and `*` for all"
     yield Diagnostic("ward_governs_error", f"unknown kind of request `{kind}`", span, hint=hint)

@@ -24,7 +24,7 @@ from doorward_dsl.syntax import (
     Statement,
     Term,
 )
-from doorward_dsl.types import ANY, BOOLEAN, STRING, FunctionType, ObjectType, SetType, Type, union
+from doorward_dsl.types import ANY, BOOLEAN, STRING, FunctionType, ObjectType, SetType, Type, bounded, union
 from doorward_dsl.walk import rule_chain, statement_terms
 
 __all__ = ["ProgramTypes", "infer"]
@@ -48,7 +48,7 @@ class ProgramTypes:
             kind = _either(before, kind)
         elif before is not None:
             kind = union([before, kind]) or ANY
-        self._values[node] = kind
+        self._values[node] = bounded(kind)
 
     def value(self, node: Node) -> Type | None:
         """The type of what the rules at a node themselves define; None where no rule is."""
@@ -71,7 +71,7 @@ class ProgramTypes:
                 inner = self.extent(child) if child.rules and not child.children else ANY
                 if kind == "str" and not isinstance(inner, FunctionType):
                     fields.append((key, inner))
-        return ObjectType(tuple(fields), (STRING, ANY))
+        return bounded(ObjectType(tuple(fields), (STRING, ANY)))
 
 
 def infer(

@@ -1,12 +1,14 @@
 """Recursion: no rule may depend on itself, in however many steps.
 
 The graph has the rules and the places of the rule tree as its nodes: a reference that reads a whole branch has one edge
-to the branch, not one to each rule in it, so that the graph stays linear in the size of the policies.
+to the branch, not one to each rule in it; and one that may lead to many places has one edge to all of them together. So
+the graph stays linear in the size of the policies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from doorward_dsl.check.tree import Node, RuleTree, is_global, rule_name
@@ -22,7 +24,18 @@ _LONGEST_WAY = 10
 _MOST_MESSAGES = 20
 """For one knot of rules: the way round is looked for from each rule anew."""
 
-Vertex: TypeAlias = Rule | Node
+_MOST_APART = 4
+"""Places that a reference may lead to, or definitions that a call may mean, each with an edge of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knot:
+    """Many nodes of the graph that several rules read together, by the identity of what lists them."""
+
+    key: int
+
+
+Vertex: TypeAlias = Rule | Node | Knot
 Graph: TypeAlias = Mapping[Vertex, Sequence[Vertex]]
 
 
@@ -38,32 +51,45 @@ def dependencies(tree: RuleTree) -> dict[Vertex, list[Vertex]]:
     for node in tree.root.below():
         graph[node] = [*node.rules, *node.children.values()]
         for rule in node.rules:
-            graph[rule] = list(_reads(rule, tree))
+            graph[rule] = list(_reads(rule, tree, graph))
     return graph
 
 
-def _reads(rule: Rule, tree: RuleTree) -> Iterator[Vertex]:
+def _reads(rule: Rule, tree: RuleTree, graph: dict[Vertex, list[Vertex]]) -> Iterator[Vertex]:
     seen: set[Vertex] = set()
     heads: set[Term] = set()
     for term in rule_terms(rule):
         found: list[Vertex] = []
         if isinstance(term, Ref) and is_global(term):
             heads.add(term.head)
-            found = _read(term.path, tree)
+            found = _read(term.path, tree, graph)
         elif isinstance(term, Var) and term.name == "data" and term not in heads:
             found = [tree.root]
         elif isinstance(term, Call) and term.name[0] == "data":
             node = tree.find_names(term.name[1:])
-            found = list(node.rules) if node is not None else []
+            found = [] if node is None else _together(node.rules, node.rules, graph)
         for vertex in found:
             if vertex not in seen:
                 seen.add(vertex)
                 yield vertex
 
 
-def _read(path: tuple[Term, ...], tree: RuleTree) -> list[Vertex]:
+def _read(path: tuple[Term, ...], tree: RuleTree, graph: dict[Vertex, list[Vertex]]) -> list[Vertex]:
     on_the_way, ends = tree.reached(path)
-    return [*(rule for node in on_the_way for rule in node.rules), *ends]
+    found: list[Vertex] = []
+    for places in on_the_way:
+        found += _together(places.rules, places.rules, graph)
+    return found + _together(ends, ends.nodes, graph)
+
+
+def _together(key: object, members: Sequence[Vertex], graph: dict[Vertex, list[Vertex]]) -> list[Vertex]:
+    """The members if they are few; else one node of the graph, the same for the same `key`, that leads to them all."""
+    if len(members) <= _MOST_APART:
+        return list(members)
+    knot = Knot(id(key))
+    if knot not in graph:
+        graph[knot] = list(members)
+    return [knot]
 
 
 def check_recursion(graph: Graph, faulty: Container[object] = ()) -> list[Diagnostic]:

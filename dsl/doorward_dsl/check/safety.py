@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
-from difflib import get_close_matches
 from heapq import heappop, heappush
 from typing import Final
 
@@ -18,6 +17,7 @@ from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.source import Span
+from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import (
     Approve,
     Array,
@@ -52,6 +52,7 @@ from doorward_dsl.walk import (
     closure_heads,
     closures_in,
     deep_terms,
+    literal_terms,
     open_terms,
     open_vars,
 )
@@ -63,6 +64,10 @@ _MOST_ROUNDS: Final = 16
 """How often causes are looked for among what is left when the causes found so far are put aside."""
 
 
+_MOST_HINTS: Final = 100
+"""Unsafe variables of a module for which a near miss is looked for."""
+
+
 class Orderer:
     """Orders the bodies of one module; what is unsafe is appended to `report`.
 
@@ -72,7 +77,8 @@ class Orderer:
     def __init__(self, report: list[Diagnostic], names: Iterable[str] = ()) -> None:
         self._report = report
         self._names = tuple(names)
-        self._printing = False
+        self._undeclared = False
+        """Within what OPA rewrites before it looks at safety: `print`, and parts of templates."""
         self._splitter = Splitter()
         self._told: set[tuple[str, Span]] = set()
 
@@ -125,18 +131,18 @@ class Orderer:
 
     def body(self, body: Body, known: Set[str]) -> Body:
         """The lines of a body in order, those inside its closures too; `known` is bound from outside."""
-        ordered, rest = _place(body, known)
+        ordered, rest = _place(tuple(self._splitter.lift_modifiers(body)), known)
         if rest:
             for literal, missing in _causes(rest, set(known).union(*map(variables, ordered))):
                 self._unsafe(literal, missing)
         bound = set(known)
         lines = []
         for literal in ordered:
-            printing, self._printing = self._printing, self._printing or _prints(literal)
+            outside, self._undeclared = self._undeclared, self._undeclared or _prints(literal)
             for line in self._splitter.split(literal, bound):
                 lines.append(self._literal(line, bound))
                 bound |= variables(line)
-            self._printing = printing
+            self._undeclared = outside
         return (*lines, *rest)
 
     def _literal(self, literal: Literal, bound: Set[str]) -> Literal:
@@ -194,13 +200,22 @@ class Orderer:
         return tuple([self._term(term, bound) for term in terms])
 
     def _part(self, part: str | Term | Literal, bound: Set[str]) -> str | Term | Literal:
-        """A part of a template, which may iterate over variables of its own."""
+        """A part of a template: it may use variables, but binds none."""
         if isinstance(part, str):
             return part
         if isinstance(part, Literal):
-            return self.body((part,), bound)[0]
-        line = Literal(ExprTerm(part, part.span), (), part.span)
-        return self._head(part, bound | outputs(line, bound))
+            self._declared(literal_terms(part), bound)
+            return self._literal(part, bound)
+        if not isinstance(part, Var):
+            self._declared((part,), bound)
+        return self._head(part, bound)
+
+    def _declared(self, terms: tuple[Term, ...], bound: Set[str]) -> None:
+        """Tell of the variables that a part of a template would have to bind."""
+        outside, self._undeclared = self._undeclared, True
+        for term in terms:
+            self._require(term, bound)
+        self._undeclared = outside
 
     def _head(self, term: Term, known: Set[str]) -> Term:
         """A term of which every variable has to be bound."""
@@ -229,9 +244,11 @@ class Orderer:
         if written == "$" or (written, span) in self._told:
             return
         self._told.add((written, span))
-        near = get_close_matches(written, self._names, 1, 0.75) if written != "_" else []
+        near = None
+        if written != "_" and len(self._told) <= _MOST_HINTS:
+            near = nearest(written, self._names, 0.75)
         if near:
-            hint = f"did you mean `{near[0]}`?"
+            hint = f"did you mean `{near}`?"
         elif written == "_":
             hint = (
                 "a wildcard cannot be used where a value is needed; under `not` use a rule or a comprehension"
@@ -239,7 +256,7 @@ class Orderer:
         else:
             hint = "nothing gives it a value: bind it with `:=`, `some … in`, or a reference outside of `not`"
         code, message = "rego_unsafe_var_error", f"var `{written}` is unsafe"
-        if self._printing:
+        if self._undeclared:
             code, message = "rego_compile_error", f"var `{written}` is undeclared"
         self._report.append(Diagnostic(code, message, span, hint=hint))
 

@@ -44,6 +44,8 @@ from doorward_dsl.types import (
     SetType,
     Type,
     array_of,
+    bounded,
+    shown,
     union,
 )
 from doorward_dsl.walk import subterms
@@ -109,7 +111,7 @@ class TermTypes:
         target = modifier.target
         if not isinstance(target, Ref) or not is_global(target):
             return False
-        return any(node.rules or node.children for node in self._documents.tree.reached(target.path)[1])
+        return any(node.rules or node.children for node in self._documents.tree.reached(target.path)[1].nodes)
 
     def _expr(self, expr: Expr, before: int) -> None:
         if isinstance(expr, Not):
@@ -146,7 +148,7 @@ class TermTypes:
         keys, values = keys_of(domain), values_of(domain)
         if keys is None:
             if len(self.report) == before:
-                message = f"a value of type {domain} has no members that `some` could take"
+                message = f"a value of type {shown(domain)} has no members that `some` could take"
                 self._error(message, expr.domain.span)
             keys = values = ANY
         if expr.key is not None:
@@ -168,7 +170,7 @@ class TermTypes:
             self._mismatch(*kinds, span)
 
     def _mismatch(self, left: Type | None, right: Type | None, span: Span) -> None:
-        message = f"match error: {left or 'unknown'} and {right or 'unknown'} can never be equal"
+        message = f"match error: {shown(left)} and {shown(right)} can never be equal"
         self._error(message, span)
 
     def _error(self, message: str, span: Span, hint: str | None = None) -> None:
@@ -220,6 +222,13 @@ class TermTypes:
         if isinstance(term, Call):
             function = self._function(term)
             return ANY if function is None else function.result
+        if isinstance(term, Template):
+            return STRING
+        built = self._built(term)
+        return None if built is None else bounded(built)
+
+    def _built(self, term: Term) -> Type | None:
+        """The type of an array, set, object or comprehension out of its parts'."""
         if isinstance(term, Array):
             return self._array(term)
         if isinstance(term, Set):
@@ -232,7 +241,7 @@ class TermTypes:
             return SetType(self.kind(term.head) or ANY)
         if isinstance(term, ObjectComprehension):
             return ObjectType((), (self.kind(term.key) or ANY, self.kind(term.value) or ANY))
-        return STRING
+        return ANY
 
     def _variable(self, var: Var) -> Type | None:
         known = self._variables.get(var.name)
@@ -306,7 +315,7 @@ class TermTypes:
             given = self.kind(arg)
             if not self._matcher.bind(arg, wanted):
                 name = ".".join(call.name)
-                message = f"`{name}`: invalid argument {number}: got {given}, wants {wanted}"
+                message = f"`{name}`: invalid argument {number}: got {shown(given)}, wants {shown(wanted)}"
                 self._error(message, arg.span)
                 return
 
@@ -380,7 +389,9 @@ class TermTypes:
             keys = None if found is None else keys_of(found)
             if found is None or keys is None:
                 owner = _written(ref, position)
-                self._error(f"undefined ref: `{_written(ref, position + 1)}`: {owner} is {found}", ref.span)
+                self._error(
+                    f"undefined ref: `{_written(ref, position + 1)}`: {owner} is {shown(found)}", ref.span
+                )
                 return
             if isinstance(part, Scalar):
                 following = select(found, part.value)
@@ -396,7 +407,7 @@ class TermTypes:
 
     def _missing(self, kind: Type, keys: Type, ref: Ref, position: int) -> None:
         part = ref.path[position]
-        hint = f"it has keys of type {keys}"
+        hint = f"it has keys of type {shown(keys)}"
         if isinstance(kind, ObjectType) and kind.fields and kind.rest is None:
             hint = f"its keys are {', '.join(f'`{name}`' for name, _ in kind.fields[:12])}"
         self._error(f"undefined ref: `{_written(ref, position + 1)}`", part.span, hint)

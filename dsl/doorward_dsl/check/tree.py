@@ -10,7 +10,7 @@ from typing import TypeAlias
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
 
-__all__ = ["Node", "RuleTree", "constant", "is_global", "rule_name"]
+__all__ = ["Node", "Places", "RuleTree", "constant", "is_global", "rule_name"]
 
 Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 """A scalar with its kind, so that `1` and `true` differ."""
@@ -45,11 +45,55 @@ class Node:
             waiting.extend(node.children.values())
 
 
+class Places:
+    """Several places of the tree at once: where a path with variables in it may lead.
+
+    Two paths of the same form lead to the same object, so that what a form reads is found once.
+    """
+
+    __slots__ = ("_at", "_by_key", "_rules", "nodes")
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self._at: dict[Constant | None, Places] = {}
+        self._by_key: dict[Constant, list[Node]] | None = None
+        self._rules: tuple[Rule, ...] | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules at these very places; the same object each time."""
+        if self._rules is None:
+            self._rules = tuple(rule for node in self.nodes for rule in node.rules)
+        return self._rules
+
+    def at(self, key: Constant | None) -> Places:
+        """The places one constant on; all one on where `key` is None."""
+        found = self._at.get(key)
+        if found is None:
+            if key is None:
+                nodes = [child for node in self.nodes for child in node.children.values()]
+            elif len(self.nodes) == 1:
+                nodes = [self.nodes[0].children[key]] if key in self.nodes[0].children else []
+            else:
+                nodes = self._children().get(key, [])
+            found = self._at[key] = Places(nodes)
+        return found
+
+    def _children(self) -> dict[Constant, list[Node]]:
+        if self._by_key is None:
+            self._by_key = {}
+            for node in self.nodes:
+                for key, child in node.children.items():
+                    self._by_key.setdefault(key, []).append(child)
+        return self._by_key
+
+
 class RuleTree:
     """The rules by the constant prefix of their full path."""
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self.root = Node("data", None)
+        self._everywhere = Places([self.root])
         for module in modules:
             for rule in module.rules:
                 self._place(rule).rules.append(rule)
@@ -76,25 +120,21 @@ class RuleTree:
             node = child
         return node
 
-    def reached(self, path: tuple[Term, ...]) -> tuple[list[Node], list[Node]]:
+    def reached(self, path: tuple[Term, ...]) -> tuple[list[Places], Places]:
         """What `data` with `path` after it may read.
 
-        Two lists: nodes met on the way, of which the rules at that very place are read; and nodes at the end of the
+        The places met on the way, of which the rules at those very places are read; and the places at the end of the
         path, of which everything below is read too.
         """
-        on_the_way: list[Node] = []
-        level = [self.root]
+        on_the_way: list[Places] = []
+        places = self._everywhere
         for term in path:
-            key = constant(term)
-            following: list[Node] = []
-            for node in level:
-                if key is None:
-                    following.extend(node.children.values())
-                elif (child := node.children.get(key)) is not None:
-                    following.append(child)
-            on_the_way.extend(node for node in following if node.rules)
-            level = following
-        return on_the_way, level
+            if not places.nodes:
+                break
+            places = places.at(constant(term))
+            if places.rules:
+                on_the_way.append(places)
+        return on_the_way, places
 
     def function(self, call: Call) -> Rule | None:
         """The first definition of the user's function that a call names."""

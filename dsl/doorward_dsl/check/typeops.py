@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from doorward_dsl.types import (
     ANY,
@@ -25,6 +25,9 @@ __all__ = ["Constant", "field_key", "keys_of", "scalar_type", "select", "unifies
 
 Constant: TypeAlias = bool | str | int | Decimal | None
 """The value of a literal."""
+
+_MOST_PARTS: Final = 4096
+"""Parts of two types that are compared before they are taken to go together."""
 
 
 def scalar_type(value: Constant) -> Type:
@@ -93,42 +96,54 @@ def select(kind: Type, key: Constant) -> Type | None:
 
 
 def unifies(one: Type | None, other: Type | None) -> bool:
-    """Whether a value can be of both types."""
+    """Whether a value can be of both types; taken for granted where finding out would take too long."""
     if one is None or other is None:
         return False
-    if one is other:
-        return True
-    if isinstance(one, AnyType | UnionType):
-        return _unifies_any(one, other)
-    if isinstance(other, AnyType | UnionType):
-        return _unifies_any(other, one)
-    if isinstance(one, ArrayType) and isinstance(other, ArrayType):
-        return _unify_arrays(one, other)
-    if isinstance(one, ObjectType) and isinstance(other, ObjectType):
-        return _unify_objects(one, other)
-    if isinstance(one, SetType) and isinstance(other, SetType):
-        return unifies(one.of, other.of)
-    return one == other
+    return one is other or _Unifier().unifies(one, other)
 
 
-def _unifies_any(wide: AnyType | UnionType, other: Type) -> bool:
-    if isinstance(other, FunctionType):
-        return False
-    return isinstance(wide, AnyType) or any(unifies(member, other) for member in wide.of)
+class _Unifier:
+    """Compares two types part by part, up to a number of parts: unions of unions multiply."""
 
+    __slots__ = ("_left",)
 
-def _unify_arrays(one: ArrayType, other: ArrayType) -> bool:
-    for index in range(max(len(one.items), len(other.items))):
-        left = one.items[index] if index < len(one.items) else one.rest
-        right = other.items[index] if index < len(other.items) else other.rest
-        if not unifies(left, right):
+    def __init__(self) -> None:
+        self._left = _MOST_PARTS
+
+    def unifies(self, one: Type | None, other: Type | None) -> bool:
+        if one is None or other is None:
             return False
-    return one.rest is None or other.rest is None or unifies(one.rest, other.rest)
+        self._left -= 1
+        if one is other or self._left < 0:
+            return True
+        if isinstance(one, AnyType | UnionType):
+            return self._any(one, other)
+        if isinstance(other, AnyType | UnionType):
+            return self._any(other, one)
+        if isinstance(one, ArrayType) and isinstance(other, ArrayType):
+            return self._arrays(one, other)
+        if isinstance(one, ObjectType) and isinstance(other, ObjectType):
+            return self._objects(one, other)
+        if isinstance(one, SetType) and isinstance(other, SetType):
+            return self.unifies(one.of, other.of)
+        return one == other
 
+    def _any(self, wide: AnyType | UnionType, other: Type) -> bool:
+        if isinstance(other, FunctionType):
+            return False
+        return isinstance(wide, AnyType) or any(self.unifies(member, other) for member in wide.of)
 
-def _unify_objects(one: ObjectType, other: ObjectType) -> bool:
-    for first, second in ((one, other), (other, one)):
-        for name, kind in first.fields:
-            if not unifies(kind, select(second, name if isinstance(name, str) else name[1])):
+    def _arrays(self, one: ArrayType, other: ArrayType) -> bool:
+        for index in range(max(len(one.items), len(other.items))):
+            left = one.items[index] if index < len(one.items) else one.rest
+            right = other.items[index] if index < len(other.items) else other.rest
+            if not self.unifies(left, right):
                 return False
-    return one.rest is None or other.rest is None or unifies(one.rest[1], other.rest[1])
+        return one.rest is None or other.rest is None or self.unifies(one.rest, other.rest)
+
+    def _objects(self, one: ObjectType, other: ObjectType) -> bool:
+        for first, second in ((one, other), (other, one)):
+            for name, kind in first.fields:
+                if not self.unifies(kind, select(second, name if isinstance(name, str) else name[1])):
+                    return False
+        return one.rest is None or other.rest is None or self.unifies(one.rest[1], other.rest[1])
