@@ -26,6 +26,11 @@ tests = st.one_of(
     st.builds("{} in {}".format, places, constants),
     st.builds("{} in {}".format, constants, places),
     st.builds("not {} == {}".format, places, constants),
+    st.builds('startswith({}, "{}")'.format, places, st.sampled_from(["a", "ab", "b", ""])),
+    st.builds(
+        'glob.match("{}", null, {})'.format, st.sampled_from(["a*", "ab?", "*", "b", "{a,b}*"]), places
+    ),
+    st.builds("{}[_] == {}".format, places, constants),
     st.builds("not {}".format, places),
     places,
     st.sampled_from(
@@ -34,7 +39,9 @@ tests = st.one_of(
     st.sampled_from(["to_number(input.user) > 0", 'every k, v in input.deep { v == "a"; k != "b" }']),
 )
 bodies = st.lists(tests, min_size=1, max_size=4).map("; ".join)
-values = st.sampled_from(["a", "b", 1, 1.0, True, False, None, ["a"], ["b", "a", "a", 1], [True], {"a": "a"}])
+values = st.sampled_from(
+    ["a", "b", "abc", 1, 1.0, True, False, None, ["a"], ["b", "a", "a", 1], [True], {"a": "a"}]
+)
 documents = st.fixed_dictionaries(
     {},
     optional={

@@ -77,16 +77,22 @@ def describe(governing: Governing) -> tuple[StatementInfo, PayloadMaker | None]:
     return info, maker if maker.terms else None
 
 
+_Described: TypeAlias = tuple[Governing, StatementInfo, PayloadMaker | None]
+_Planned: TypeAlias = tuple[_Described, StatementPlan, frozenset[tuple[str, ...]]]
+"""A statement, its plan by itself, and the places of the input it surely reads."""
+
+
 def plan_kind(
     kind: str,
-    described: Sequence[tuple[Governing, StatementInfo, PayloadMaker | None]],
+    described: Sequence[_Described],
     program: Globals,
 ) -> KindPlan:
     """The plan of all statements of a kind."""
-    plans = tuple(_plan(*one, (), program)[0] for one in described)
+    planned = [_plan(*one, (), program) for one in described]
+    plans = tuple(statement for statement, _ in planned)
     tables = make_tables([find_guards(statement.block) for statement in plans]) if program.indexed else ()
     skipped = frozenset[int]().union(*(table.positions for table in tables))
-    tried = [one for at, one in enumerate(described) if at not in skipped]
+    tried = [(one, *planned[at]) for at, one in enumerate(described) if at not in skipped]
     return KindPlan(kind, tuple(_groups(tried, program)), plans, tables)
 
 
@@ -133,17 +139,15 @@ def _plan(
     return StatementPlan(info, Block(tuple(scope.steps), tuple(result), not result), maker), read
 
 
-def _groups(
-    described: Sequence[tuple[Governing, StatementInfo, PayloadMaker | None]], program: Globals
-) -> Iterable[Group]:
-    by_file: dict[int, list[tuple[Governing, StatementInfo, PayloadMaker | None]]] = {}
-    for one in described:
-        by_file.setdefault(id(one[1].span.source), []).append(one)
+def _groups(tried: Iterable[_Planned], program: Globals) -> Iterable[Group]:
+    by_file: dict[int, list[_Planned]] = {}
+    for one in tried:
+        by_file.setdefault(id(one[1].info.span.source), []).append(one)
     for members in by_file.values():
         for start in range(0, len(members), _LARGEST_GROUP):
             some = members[start : start + _LARGEST_GROUP]
-            reads = Counter(place for one in some for place in _plan(*one, (), program)[1])
+            reads = Counter(place for _, _, read in some for place in read)
             shared = sorted(place for place, count in reads.items() if count > 1 and place[0] == "input")
-            plans = tuple(_plan(*one, shared, program)[0] for one in some)
+            plans = tuple(_plan(*one, shared, program)[0] if shared else alone for one, alone, _ in some)
             named = tuple((place, Local(at)) for at, place in enumerate(shared))
-            yield Group(plans, named, some[0][1].span.source)
+            yield Group(plans, named, plans[0].info.span.source)

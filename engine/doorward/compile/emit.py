@@ -19,12 +19,15 @@ from doorward.compile.names import Names
 from doorward.compile.operands import OperandWriter
 from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
 from doorward.compile.python import assigned
+from doorward.run.lookup import Prefixes
 
 __all__ = ["Emitter"]
 
 _DEEPEST_NESTING: Final = 12
 """Python refuses more than twenty blocks inside one another; deeper loops go on in a function of their
 own."""
+
+_LOOK_UPS: Final = {"equal": "h_by_value", "has": "h_by_member", "prefix": "h_by_prefix"}
 
 Give = Callable[[], list[ast.stmt]]
 """Makes the statements for one answer."""
@@ -61,9 +64,11 @@ class Emitter(OperandWriter):
         """Calls those functions of a table that the request can concern, and uses what each gives."""
         w = self.write
         place, one = self.temporary(), self.temporary()
-        by_value = {v: tuple(functions[at] for at in ats) for v, ats in table.buckets.items()}
-        helper = "h_by_value" if table.how == "equal" else "h_by_member"
-        source = w.call(helper, w.load(self.context), w.load(self.names.constant(by_value)), w.load(place))
+        by_value: Any = {v: tuple(functions[at] for at in ats) for v, ats in table.buckets.items()}
+        if table.how == "prefix":
+            by_value = Prefixes(by_value)
+        known = w.load(self.names.constant(by_value))
+        source = w.call(_LOOK_UPS[table.how], w.load(self.context), known, w.load(place))
         return [*self.read(place, table.place), w.loop([one], source, use(w.call(one, *args)))]
 
     # --- blocks ---

@@ -28,6 +28,7 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_builtin_failed": access.builtin_failed,
     "h_builtin_mock": mocks.builtin_mock,
     "h_by_member": lookup.by_member,
+    "h_by_prefix": lookup.by_prefix,
     "h_by_value": lookup.by_value,
     "h_compare": compare,
     "h_conflict": access.conflict,

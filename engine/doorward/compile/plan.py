@@ -39,6 +39,7 @@ __all__ = [
     "FunctionCall",
     "Get",
     "Guard",
+    "How",
     "Input",
     "Local",
     "MakeArray",
@@ -83,6 +84,7 @@ class Local:
 
 Operand: TypeAlias = Const | Local
 Operator = Literal["equal", "neq", "lt", "lte", "gt", "gte", "plus", "minus", "in"]
+How = Literal["equal", "has", "prefix"]
 UnitKind = Literal["complete", "set", "object", "function"]
 
 # --- reading ---
@@ -436,22 +438,20 @@ Place: TypeAlias = tuple[str | int, ...]
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A test without which a body has no answer: the value at a place is (`equal`), or has as a member
-    (`has`), one of
-    `values` (key forms).
+    (`has`), one of `values` (key forms); or starts with one of them (`prefix`) or is no string.
     """
 
     place: Place
-    how: Literal["equal", "has"]
+    how: How
     values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Positions of bodies by the value that they need at `place`, or among its members (`has`); by key
-    form."""
+    """Positions of bodies by what they need at `place` (see `Guard`); by key form."""
 
     place: Place
-    how: Literal["equal", "has"]
+    how: How
     buckets: Mapping[Any, tuple[int, ...]]
 
     @property

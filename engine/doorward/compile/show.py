@@ -58,7 +58,7 @@ def format_plan(units: Iterable[Unit], kinds: Iterable[KindPlan] = ()) -> str:
 def _tables(tables: Iterable[Table]) -> Iterator[str]:
     for table in tables:
         place = ".".join(f"v{step}" if isinstance(step, int) else step for step in table.place)
-        verb = "is" if table.how == "equal" else "has"
+        verb = {"equal": "is", "has": "has", "prefix": "starts with"}[table.how]
         lookups, bodies = len(table.buckets), len(table.positions)
         yield f"  index {place} {verb} one of {lookups} values, for {bodies} definitions"
 
