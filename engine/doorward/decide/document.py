@@ -129,41 +129,33 @@ _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
 class _Shape:
     """What a section looks like, worked out of its model once."""
 
-    __slots__ = ("_choices", "_lists", "_model", "_objects", "_types", "defaults")
+    __slots__ = ("_choices", "_model", "_of_texts", "_types", "defaults")
 
     def __init__(self, model: type[BaseModel]) -> None:
         fields = {name: field.annotation for name, field in model.model_fields.items()}
         self.defaults: dict[str, Any] = model().model_dump()
         self._model = model
-        self._types = [type(value) for value in self.defaults.values()]
-        self._choices = [(name, get_args(of)) for name, of in fields.items() if get_origin(of) is Literal]
-        self._objects = [name for name, of in fields.items() if of == dict[str, str]]
+        self._types = {name: type(value) for name, value in self.defaults.items()}
+        self._choices = {name: get_args(of) for name, of in fields.items() if get_origin(of) is Literal}
         # what holds nulls beside strings is told apart by the slow road
-        self._lists = [name for name, of in fields.items() if of in (list[str], list[str | None])]
+        texts = (list[str], list[str | None], dict[str, str])
+        self._of_texts = frozenset(name for name, of in fields.items() if of in texts)
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
         """The section, total; the defaults themselves where nothing was given."""
         if given is None:
             return self.defaults
-        if type(given) is dict:
-            whole = {**self.defaults, **given}
-            if list(map(type, whole.values())) == self._types and self._holds(whole):
-                return whole
-        return self._explain(given, where)
-
-    def _holds(self, whole: dict[str, Any]) -> bool:
-        for name, allowed in self._choices:
-            if whole[name] not in allowed:
-                return False
-        for name in self._lists:
-            for item in whole[name]:
-                if type(item) is not str:
-                    return False
-        for name in self._objects:
-            for item in whole[name].values():
-                if type(item) is not str:
-                    return False
-        return True
+        if type(given) is not dict:
+            return self._explain(given, where)
+        types, choices = self._types, self._choices
+        for name, value in given.items():
+            if (
+                type(value) is not types.get(name)
+                or (name in choices and value not in choices[name])
+                or (value and name in self._of_texts and not _are_texts(value))
+            ):
+                return self._explain(given, where)
+        return {**self.defaults, **given}
 
     def _explain(self, given: Any, where: str) -> dict[str, Any]:
         if type(given) is dict:
@@ -176,6 +168,11 @@ class _Shape:
             if first["type"] == "extra_forbidden":
                 raise InvalidRequest(f"unknown field `{path}`") from None
             raise InvalidRequest(f"`{path}`: {_lower(first['msg'])}") from None
+
+
+def _are_texts(value: list[Any] | dict[Any, Any]) -> bool:
+    """Whether a list or object that is not empty holds nothing but strings."""
+    return {*map(type, value.values() if type(value) is dict else value)} == {str}
 
 
 def _lower(message: str) -> str:
