@@ -32,7 +32,7 @@ def demo(
 ) -> None:
     """Run the whole product on an embedded PostgreSQL, and check that everything comes out as stated.
 
-    Exit status: 0 if it did, 1 if something did not, 3 if a part could not be started.
+    Exit status: 0 if it did, 1 if something did not, 3 if a part broke or could not be started.
     """
     from rich.console import Console
 
@@ -49,6 +49,9 @@ def demo(
         )
         raise typer.Exit(3) from None
 
+    # Told to stop in whatever way, it takes down what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stage = Stage(picture=svg)
     stage.title(
         "Doorward: policy as code for the data path",
@@ -58,14 +61,16 @@ def demo(
     try:
         with stage.working("starting PostgreSQL, the engine and the gateway"):
             world = World.start()
+        with world:
+            run(world, stage)
+            stage.end(time.monotonic() - started)
+            if keep and not stage.failures:
+                _keep_running(world, stage)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     except (OSError, RuntimeError, TimeoutError) as error:
-        Console(stderr=True).print(f"the demo could not start: {error}", markup=False)
+        Console(stderr=True).print(f"the demo broke off: {error}", markup=False)
         raise typer.Exit(3) from None
-    with world:
-        run(world, stage)
-        stage.end(time.monotonic() - started)
-        if keep and not stage.failures:
-            _keep_running(world, stage)
     raise typer.Exit(1 if stage.failures else 0)
 
 
@@ -95,7 +100,6 @@ def _keep_running(world: World, stage: Stage) -> None:
     lines += ["", f"  doorward replay --help; doorward verify {world.record}", ""]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
     console.print("stopping ...")

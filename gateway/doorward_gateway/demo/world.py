@@ -76,8 +76,8 @@ class World:
     @classmethod
     def start(cls) -> World:
         """Makes the files, and starts PostgreSQL, the engine and the gateway, in this order."""
-        root = Path(tempfile.mkdtemp(prefix="doorward-demo-"))
         postgres = PostgresServer.start()
+        root = Path(tempfile.mkdtemp(prefix="doorward-demo-"))
         world = cls(
             root=root,
             postgres=postgres,
