@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
 from typing import Final
 
@@ -19,6 +20,9 @@ __all__ = ["BUILTINS", "MAX_ADDRESSES"]
 
 MAX_ADDRESSES: Final = 1 << 18
 """The most addresses that `net.cidr_expand` lists."""
+
+_LONGEST: Final = 64
+"""No network takes more characters."""
 
 _PREFIX: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
@@ -51,7 +55,11 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return found if mapped is None else mapped
 
 
+@lru_cache(maxsize=4096)
 def _network(text: str) -> _Network | None:
+    # Remembered, because the networks of a policy are asked about in every evaluation.
+    if len(text) > _LONGEST:
+        return None
     host, slash, prefix = text.partition("/")
     address = _address(host)
     if not slash or address is None or _PREFIX.fullmatch(prefix) is None:
@@ -97,6 +105,12 @@ def overlap(network: Value, part: Value) -> bool:
 def _contains(name: str, network: Value, part: Value) -> bool:
     whole = _parsed(name, string(name, 1, network))
     text = string(name, 1, part)
+    try:
+        number = int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+    except (OSError, ValueError):
+        pass  # no address of IPv4, or a network
+    else:
+        return whole.width == 32 and whole.first <= number <= whole.last
     address = _address(text)
     if address is not None:
         return whole.holds(_Network(int(address), int(address), 32 if address.version == 4 else 128))
