@@ -3,9 +3,15 @@
 Two roads lead to every masked value, so that either alone would catch it: the outputs to which lineage ties
 the target, and the physical columns (origins) by which the server itself will report them.
 
-What cannot be masked is blocked: a target that this kind of request does not have, a masked column in a
-condition (whoever may ask `ssn like '1%'` can read it by asking often enough), a masked value that is copied
-to where no mask follows.
+What cannot be masked is blocked: a target that this kind of request does not have, a question about a masked
+column (whoever may ask `ssn like '1%'` can read it by asking often enough; an order or a group is such a
+question, too), a masked value that is copied to where no mask follows.
+
+A masked column may be joined on: compared for equality with another stored column, as a condition of the whole
+query. What stays possible is what such a join tells: which stored values of the other column the masked one
+has. A caller who may also write to the other table can put guesses there and see which of them match; temporary
+tables, settings and system views do not count as stored. Against the rest, a policy can block writes to the
+tables that are joined on.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from doorward.decide.combine import Masking
 from doorward.decide.decision import Mask, Origin, Output, Reason
 from doorward.facts.postgres.catalogue import Catalogue
 from doorward.facts.postgres.model import Analysis, Column
+from doorward.facts.postgres.shown import shown_columns
 
 __all__ = ["MaskResolver", "column_matches", "target_text"]
 
@@ -67,10 +74,10 @@ class MaskResolver:
         if not fields:
             return (), blocks
         for text, masking in fields.items():
-            for name in analysis.facts["columns_filtered"]:
-                if column_matches(text, *_split(name)):
+            for column in analysis.probed:
+                if column_matches(text, column.relation, column.name):
                     why = "masked, so it cannot decide which rows come, or in which order"
-                    blocks.add(_block(masking, f"`{name}` is {why}"))
+                    blocks.add(_block(masking, f"`{column}` is {why}"))
             for column in analysis.stored:
                 if column_matches(text, column.relation, column.name):
                     why = "masked, so its value cannot go anywhere but into the answer"
@@ -78,21 +85,18 @@ class MaskResolver:
         return _assign(fields, analysis, lambda text: self._known(text, catalogue)), blocks
 
     def _known(self, target: str, catalogue: Catalogue) -> frozenset[Column]:
-        """The columns of the catalogue that a target means."""
+        """The columns of the catalogue that a target means, and those that show one of them."""
         columns = self._columns.get((catalogue.hash, target))
         if columns is None:
             columns = frozenset(
                 c for c in catalogue.user_columns if column_matches(target, c.relation, c.name)
             )
+            shown = shown_columns(catalogue)
+            columns |= {column for column, behind in shown.items() if not columns.isdisjoint(behind)}
             if len(self._columns) >= _REMEMBERED:
                 self._columns.clear()
             self._columns[catalogue.hash, target] = columns
         return columns
-
-
-def _split(name: str) -> tuple[str, str]:
-    relation, _, column = name.rpartition(".")
-    return relation, column
 
 
 def _block(masking: Masking, text: str) -> Reason:

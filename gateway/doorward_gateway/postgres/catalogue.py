@@ -43,12 +43,16 @@ SELECT json_build_array(n.name, c.relname, c.oid::int8, c.relkind::text,
     COALESCE(a.columns, '[]'), COALESCE(i.parents, '[]'),
     EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN'),
     CASE WHEN c.relkind IN ('v', 'm') AND n.name NOT IN ('pg_catalog', 'information_schema')
-         THEN pg_get_viewdef(c.oid) END)::text
+         THEN pg_get_viewdef(c.oid) END,
+    EXISTS (SELECT FROM pg_trigger t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 1 <> 0 AND t.tgtype & 66 <> 0))::text
 FROM pg_class c
 JOIN {_NAMESPACES} n ON n.oid = c.relnamespace
 LEFT JOIN (SELECT attrelid, json_agg(json_build_array(attname, attnum, format_type(atttypid, NULL),
-                                                      attgenerated <> '') ORDER BY attnum) AS columns
-           FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped GROUP BY attrelid) a ON a.attrelid = c.oid
+                                                      CASE WHEN attgenerated <> '' THEN pg_get_expr(adbin, adrelid)
+                                                           ELSE '' END) ORDER BY attnum) AS columns
+           FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+           WHERE attnum > 0 AND NOT attisdropped GROUP BY attrelid) a ON a.attrelid = c.oid
 LEFT JOIN (SELECT inhrelid, json_agg(inhparent::int8 ORDER BY inhseqno) AS parents
            FROM pg_inherits GROUP BY inhrelid) i ON i.inhrelid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')

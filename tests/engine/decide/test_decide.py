@@ -113,8 +113,23 @@ def test_origins_are_there_even_where_lineage_sees_nothing(engine: Engine) -> No
     assert {mask.target: mask.origins for mask in decision.masks} == {
         "*.card": (Origin(100, 4),),
         "customers.ssn": (Origin(100, 3),),
-        "hr.people.ssn": (Origin(200, 2),),
+        # the server reports a column of a view as the view's own
+        "hr.people.ssn": (Origin(200, 2), Origin(300, 2)),
     }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select o.id, c.ssn from customers c join orders o on o.customer_id = c.ssn",
+        "select o.id, c.ssn from customers c, orders o where c.ssn = o.customer_id and o.total = '5'",
+        "select o.id, c.ssn from customers c join hr.people o using (ssn)",
+    ],
+)
+def test_a_masked_column_may_be_joined_on(engine: Engine, statement: str) -> None:
+    decision = engine.decide(ask(statement), catalogue=SHOP)
+    assert (decision.verdict, texts(decision)) == ("allow", {"everybody reads"})
+    assert masked(decision)["customers.ssn"] == [Output(0, 1, False)]
 
 
 def test_compliance_sees_what_others_do_not(engine: Engine) -> None:
@@ -143,6 +158,18 @@ def test_the_strongest_of_overlapping_masks_has_the_column(target: str) -> None:
         ),
         (
             "select id from customers order by ssn",
+            "`customers.ssn` is masked, so it cannot decide which rows",
+        ),
+        (
+            "select c.id from customers c join orders o on c.ssn = o.id where c.ssn > '5'",
+            "`customers.ssn` is masked, so it cannot decide which rows",
+        ),
+        (
+            "select c.id from customers c join (values ('123-45-6789')) v(x) on c.ssn = v.x",
+            "`customers.ssn` is masked, so it cannot decide which rows",
+        ),
+        (
+            "select id from customers group by id, ssn",
             "`customers.ssn` is masked, so it cannot decide which rows",
         ),
         (

@@ -45,6 +45,19 @@ CREATE FUNCTION joined(a text, b text) RETURNS text LANGUAGE sql IMMUTABLE AS 'S
 CREATE FUNCTION everyone() RETURNS TABLE (who text, number text) LANGUAGE sql STABLE AS 'SELECT name, ssn FROM customers';
 CREATE FUNCTION peek(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END';
 CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = peek);
+CREATE FUNCTION in_code(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+CREATE TABLE computed (id int, ssn text, last4 text GENERATED ALWAYS AS (right(ssn, 4)) STORED,
+    one int GENERATED ALWAYS AS (1) STORED, coded text GENERATED ALWAYS AS (in_code('x')) STORED);
+CREATE VIEW v_computed AS SELECT id, last4 AS shown FROM computed;
+CREATE TABLE triggered (id int, secret text, note text);
+CREATE FUNCTION copy_secret() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := NEW.secret; RETURN NEW; END';
+CREATE TRIGGER copy BEFORE INSERT OR UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION copy_secret();
+CREATE VIEW v_triggered AS SELECT id, note FROM triggered;
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE far_away (id int, ssn text) SERVER far;
+CREATE TABLE measures (id int, at int) PARTITION BY RANGE (at);
+CREATE FOREIGN TABLE measures_far PARTITION OF measures FOR VALUES FROM (0) TO (10) SERVER far;
 """
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
+from tests.engine.facts.conftest import read_catalogue
 
 from doorward.facts.postgres import Catalogue, Settings, analyse
 
@@ -25,6 +27,11 @@ PROBED = [
     "SELECT 1 FROM customers c JOIN (SELECT note FROM orders UNION SELECT 'a@example.com') v(x) ON v.x = c.email",
     "SELECT 1 FROM customers c JOIN (SELECT COALESCE(note, 'a@example.com') x FROM orders) v ON v.x = c.email",
     "WITH RECURSIVE r(x) AS (SELECT note FROM orders UNION ALL SELECT 'a' FROM r) SELECT 1 FROM r, customers WHERE email = x",
+    "SELECT 1 FROM customers c JOIN pg_catalog.pg_settings s ON s.setting = c.email",
+    "SELECT 1 FROM customers c JOIN pg_catalog.pg_stat_activity a ON a.application_name = c.email",
+    "SELECT 1 FROM customers c JOIN far_away f ON f.ssn = c.email",
+    "SELECT 1 FROM customers c JOIN computed g ON g.last4 = c.email",
+    "WITH w AS (INSERT INTO orders (note) VALUES ('guess') RETURNING note) SELECT 1 FROM w JOIN customers c ON c.email = w.note",
     "SELECT id FROM customers ORDER BY email",
     "SELECT count(*) FROM customers GROUP BY email",
     "SELECT email = note FROM customers, orders",
@@ -48,6 +55,19 @@ def test_joins_do_not_probe(text: str, catalogue: Catalogue, settings: Settings)
     assert "customers.email" in analysis.facts["columns_filtered"]
     assert "customers.email" in {str(c) for c in analysis.selecting}
     assert "customers.email" not in {str(c) for c in analysis.probed}
+
+
+def test_a_temporary_table_holds_what_the_caller_put_there(
+    connection: psycopg.Connection, settings: Settings
+) -> None:
+    connection.execute("CREATE TEMP TABLE guesses (guess text)")
+    try:
+        catalogue = Catalogue.from_json(read_catalogue(connection))
+    finally:
+        connection.execute("DROP TABLE guesses")
+    analysis = analyse("SELECT guess FROM guesses JOIN customers ON email = guess", catalogue, settings)
+    assert analysis.facts["opaque_reason"] == ""
+    assert "customers.email" in {str(c) for c in analysis.probed}
 
 
 @pytest.mark.parametrize("text", PROBED)

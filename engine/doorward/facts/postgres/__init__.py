@@ -6,6 +6,7 @@ from doorward.facts.postgres.analyse import analyse
 from doorward.facts.postgres.cache import AnalysisCache
 from doorward.facts.postgres.catalogue import Catalogue
 from doorward.facts.postgres.model import Analysis, Column, OutputColumn, Settings, SqlFacts
+from doorward.facts.postgres.shown import shown_columns
 
 __all__ = [
     "Analysis",
@@ -16,4 +17,5 @@ __all__ = [
     "Settings",
     "SqlFacts",
     "analyse",
+    "shown_columns",
 ]

@@ -39,12 +39,14 @@ class CatalogueError(ValueError):
 
 
 class RelationColumn(NamedTuple):
-    """A column: `type` as `format_type` writes it with nothing but `pg_catalog` on the search path."""
+    """A column: `type` as `format_type` writes it with nothing but `pg_catalog` on the search path; `generated` is the
+    expression of a generated column, every name outside `pg_catalog` qualified, and empty for any other.
+    """
 
     name: str
     attnum: int
     type: str
-    generated: bool = False
+    generated: str = ""
 
 
 class Relation(NamedTuple):
@@ -53,7 +55,8 @@ class Relation(NamedTuple):
     `kind` is PostgreSQL's `relkind` (`r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign
     table, `S` sequence, `c` composite type). `parents` are the oids it inherits from or is a partition of.
     `rules`: rewrite rules other than a view's own stand on it. `definition` is the query of a view outside
-    the system schemas, with every name outside `pg_catalog` qualified.
+    the system schemas, with every name outside `pg_catalog` qualified. `triggers`: a trigger on it may change rows before
+    they are stored.
     """
 
     schema: str
@@ -64,6 +67,7 @@ class Relation(NamedTuple):
     parents: tuple[int, ...] = ()
     rules: bool = False
     definition: str | None = None
+    triggers: bool = False
 
 
 class Function(NamedTuple):
@@ -213,11 +217,15 @@ class Catalogue:
         return list(found.values())
 
     @cached_property
-    def user_columns(self) -> frozenset[Column]:
-        """Every column outside the system schemas: what statistics, logs and large objects may repeat."""
-        return frozenset(
-            column
+    def user_relations(self) -> tuple[Relation, ...]:
+        """Every relation outside the system schemas that has rows."""
+        return tuple(
+            relation
             for relation in self._by_oid.values()
             if relation.schema not in SYSTEM_SCHEMAS and relation.kind in "rpmvf"
-            for column in self.columns(relation)
         )
+
+    @cached_property
+    def user_columns(self) -> frozenset[Column]:
+        """Every column outside the system schemas: what statistics, logs and large objects may repeat."""
+        return frozenset(column for relation in self.user_relations for column in self.columns(relation))

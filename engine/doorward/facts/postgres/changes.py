@@ -4,6 +4,7 @@ RETURNING shows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pglast.enums import CmdType, MergeMatchKind
@@ -12,6 +13,7 @@ from doorward.facts.postgres.catalogue import Relation
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
 from doorward.facts.postgres.findings import NOTHING, Flow, Opaque, derive, merge
+from doorward.facts.postgres.model import Column
 from doorward.facts.postgres.scope import Field, Item, Namespace, Scope
 from doorward.facts.postgres.sources import Sources
 from doorward.facts.postgres.trees import Node, ast
@@ -35,11 +37,20 @@ class SelectQueries(Protocol):
 class _Target:
     """The relation that a statement changes, and what flows into each of its columns."""
 
-    def __init__(self, relation: Relation, name: str, fields: tuple[Field, ...], *, aliased: bool) -> None:
+    def __init__(
+        self,
+        relation: Relation,
+        name: str,
+        fields: tuple[Field, ...],
+        *,
+        aliased: bool,
+        triggered: frozenset[Column],
+    ) -> None:
         self.relation = relation
         self.name = name
         self.fields = {item.name: item.flow for item in fields}
         self.assigned: dict[str, list[Flow]] = {}
+        self._triggered = triggered
         self._schema = None if aliased else relation.schema
 
     def item(self, name: str | None = None) -> Item:
@@ -51,6 +62,17 @@ class _Target:
         if name is not None:
             return Item(name, fields)
         return Item(self.name, fields, self._schema, self.relation)
+
+    def returned(self, name: str | None = None) -> Item:
+        """The target as RETURNING sees it: where triggers may change the row before it is stored, each of its columns may have
+        been computed from any other. What a trigger fetches from other relations is its author's to answer for.
+        """
+        item = self.item(name)
+        if not self._triggered:
+            return item
+        row = item.whole().sources | self._triggered
+        fields = tuple(Field(column.name, column.flow.depending_on(row)) for column in item.fields)
+        return replace(item, fields=fields)
 
     def proposed(self) -> Item:
         """The row that INSERT would have added, as ON CONFLICT sees it."""
@@ -102,7 +124,20 @@ class Changes:
             fields = self._sources.fields(relation, inherited=bool(node.inh))
         self._context.writing(relation)
         name = node.alias.aliasname if node.alias is not None else node.relname
-        return _Target(relation, name, fields, aliased=node.alias is not None)
+        triggered = self._triggered(relation, fields)
+        return _Target(relation, name, fields, aliased=node.alias is not None, triggered=triggered)
+
+    def _triggered(self, relation: Relation, fields: tuple[Field, ...]) -> frozenset[Column]:
+        """The columns of those relations behind a target (partitions, what a view shows) whose rows a trigger may change."""
+        catalogue = self._context.catalogue
+        paths = {(column.schema, column.table) for item in fields for column in item.flow.sources}
+        behind = [catalogue.relation(*path) for path in paths | {(relation.schema, relation.name)}]
+        return frozenset(
+            column
+            for item in behind
+            if item is not None and item.triggers
+            for column in catalogue.columns(item)
+        )
 
     def _assign(self, target: _Target, name: str, flow: Flow) -> None:
         """Notes that a value is written to a column; one that came from another column is now stored twice."""
@@ -199,7 +234,7 @@ class Changes:
         if clause is None:
             return ()
         self._context.step(clause)
-        own = Namespace.of(target.item())
+        own = Namespace.of(target.returned())
         names = others.beside(own) if source_first else own.beside(others)
         versions = {"old": "old", "new": "new"}
         for option in clause.options or ():
@@ -208,7 +243,7 @@ class Changes:
         taken = {item.name for item in names.items}
         for name in versions.values():
             if name not in taken:
-                names = names.beside(Namespace.of(target.item(name)).only())
+                names = names.beside(Namespace.of(target.returned(name)).only())
         fields = self._queries.targets(clause.exprs, Scope(names, scope, scope.ctes))
         # Rows come back from the relation that was changed: it was read, too.
         if derive(item.flow for item in fields).sources:

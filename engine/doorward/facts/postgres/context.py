@@ -117,12 +117,19 @@ class Context:
         """Notes that rows of a relation are read: whoever reads a partition reads its parent's rows."""
         for item in (relation, *self.catalogue.ancestors(relation)):
             self.findings.read.add(relation_name(item.schema, item.name))
+        self._reaching(relation)
 
     def writing(self, relation: Relation) -> None:
         """Notes that rows of a relation change."""
         self.findings.write()
         for item in (relation, *self.catalogue.ancestors(relation)):
             self.findings.written.add(relation_name(item.schema, item.name))
+        self._reaching(relation)
+
+    def _reaching(self, relation: Relation) -> None:
+        """Notes that the rows of a foreign table, or of one among the partitions, are on another server."""
+        family = (relation, *self.catalogue.descendants(relation))
+        self.findings.external |= any(item.kind == "f" for item in family)
 
     def filter(self, sources: frozenset[Column]) -> None:
         """Notes columns that decide which rows come."""

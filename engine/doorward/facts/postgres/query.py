@@ -10,11 +10,11 @@ from pglast.enums import SetOperation
 
 from doorward.facts.postgres import trees
 from doorward.facts.postgres.bounds import parse
-from doorward.facts.postgres.catalogue import Function, Relation
+from doorward.facts.postgres.catalogue import Function, Relation, RelationColumn
 from doorward.facts.postgres.changes import Changes
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
-from doorward.facts.postgres.findings import NOTHING, Findings, Flow, Opaque, derive, merge
+from doorward.facts.postgres.findings import ANYTHING, NOTHING, Findings, Flow, Opaque, derive, merge
 from doorward.facts.postgres.functions import MAX_NESTING
 from doorward.facts.postgres.kinds import into_clause
 from doorward.facts.postgres.scope import Cte, Ctes, Field, Item, Namespace, Scope
@@ -22,6 +22,9 @@ from doorward.facts.postgres.sources import Sources
 from doorward.facts.postgres.trees import Node, ast
 
 __all__ = ["Queries"]
+
+_MAX_OUTPUTS: Final = 1664
+"""Columns that the server allows in a target list; without a bound, `SELECT *, *` of itself could fill the memory."""
 
 _MAX_ROUNDS: Final = 64
 """How often a recursive query is walked until nothing new flows."""
@@ -191,6 +194,8 @@ class Queries:
             else:
                 fields += expanded
                 self._context.findings.columns |= derive(item.flow for item in expanded).sources
+            if len(fields) > _MAX_OUTPUTS:
+                raise Opaque(f"there are more than {_MAX_OUTPUTS} output columns")
         return tuple(fields)
 
     def _star(self, node: Node, scope: Scope) -> tuple[Field, ...] | None:
@@ -274,6 +279,25 @@ class Queries:
         flows, findings = self._expanded(relation, relation.definition or "")
         self._context.findings.include(findings)
         return tuple(flows)
+
+    def generated(self, relation: Relation, column: RelationColumn) -> Flow:
+        """What a generated column is computed from; anything, where its expression is not understood."""
+        context = self._context
+        key: Hashable = (relation.oid, column.attnum)
+        known: Flow | None = context.catalogue.expansion(key)
+        if known is None:
+            inner = Context(context.catalogue, context.settings, view=True)
+            fields = tuple(
+                Field(item.name, Flow(frozenset({item}))) for item in context.catalogue.columns(relation)
+            )
+            scope = Scope(Namespace.of(Item(relation.name, fields, relation.schema, relation)))
+            try:
+                (select,) = parse(f"SELECT {column.generated}")
+                known = derive([Queries(inner).targets(select.targetList, scope)[0].flow])
+            except (Opaque, pglast.Error):
+                known = Flow(derived=frozenset({ANYTHING}))
+            context.catalogue.keep_expansion(key, known)
+        return known
 
     def body(self, function: Function) -> Flow:
         """Everything that an SQL function reads; what it does counts as done here."""

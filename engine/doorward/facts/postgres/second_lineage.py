@@ -125,9 +125,9 @@ class _Tracer:
 
     def _column(self, scope: Scope, column: exp.Column) -> Origins:
         level: Scope | None = scope
-        while level is not None and column.table not in level.sources:
+        while level is not None and column.table not in level.selected_sources:
             level = level.parent
-        source = level.sources[column.table] if level is not None else None
+        source = level.selected_sources[column.table][1] if level is not None else None
         if isinstance(source, exp.Table):
             # A name that is no column of the relation is that of the row, or of a column that every relation has.
             known = column.name in self._columns.get(source.db, {}).get(source.name, ())

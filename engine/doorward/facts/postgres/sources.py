@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from pglast.enums import JoinType
 
 from doorward.facts.postgres import trees
-from doorward.facts.postgres.catalogue import SYSTEM_SCHEMAS, Relation
+from doorward.facts.postgres.catalogue import SYSTEM_SCHEMAS, Relation, RelationColumn
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
 from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, derive, merge
@@ -48,6 +49,9 @@ class RowQueries(Protocol):
 
     def view(self, relation: Relation) -> tuple[Flow, ...]:
         """Where each column of a view comes from."""
+
+    def generated(self, relation: Relation, column: RelationColumn) -> Flow:
+        """What a generated column is computed from."""
 
 
 class Sources:
@@ -138,16 +142,31 @@ class Sources:
         for member in family:
             for column in catalogue.columns(member):
                 kin.setdefault(column.name, []).append(column)
+        # A caller can put any value into a temporary table, or a setting, and see it in a system view.
+        own_values = relation.kind in "rpmv" and relation.schema not in (*SYSTEM_SCHEMAS, "pg_temp")
+        computed = self._generated(relation)
         repeating = _REPEATING.get(relation.name, ()) if relation.schema == "pg_catalog" else ()
         fields = []
         for column, described, flow in zip(columns, relation.columns, behind, strict=True):
             direct = flow.direct | {column, *kin.get(column.name, ())}
             derived = flow.derived | {ANYTHING} if column.name in repeating else flow.derived
-            pure = not derived and (relation.definition is None or flow.pure)
+            derived |= computed.get(column.name, NOTHING).sources
+            pure = not derived and own_values and (relation.definition is None or flow.pure)
             fields.append(Field(column.name, Flow(direct, derived, described.type, pure)))
         if relation.kind == "S" and not fields:
             fields = [Field(name, Flow(type=type_)) for name, type_ in _SEQUENCE]
         return tuple(fields)
+
+    def _generated(self, relation: Relation) -> Mapping[str, Flow]:
+        """What the generated columns of a relation, and of those that inherit from it, are computed from."""
+        found: dict[str, Flow] = {}
+        catalogue = self._context.catalogue
+        for member in (relation, *catalogue.ancestors(relation), *catalogue.descendants(relation)):
+            for described in member.columns:
+                if described.generated:
+                    own = self._queries.generated(member, described)
+                    found[described.name] = derive([own, found.get(described.name, NOTHING)])
+        return found
 
     def _join(self, node: Node, scope: Scope, before: Namespace) -> Namespace:
         left = self.element(node.larg, scope, before)

@@ -158,6 +158,7 @@ class Statement:
         before.compared |= inner.compared
         before.matched |= inner.matched
         before.functions |= inner.functions
+        before.external |= inner.external
         return Walked(plan)
 
     def _create_as(self, node: Node) -> Walked:
