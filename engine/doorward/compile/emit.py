@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from doorward.compile import plan
-from doorward.compile.kinds import key_kind, member_kind
+from doorward.compile.kinds import keys_of, members_of, parts_of
 from doorward.compile.names import Names
 from doorward.compile.operands import OperandWriter
 from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
@@ -79,7 +79,7 @@ class Emitter(OperandWriter):
         if not block.steps:
             return give()
         context, contexts = self.context, list(self._contexts)
-        arrays, kinds = set(self._arrays), dict(self.kinds)
+        arrays, domains = set(self._arrays), dict(self.domains)
         self._nesting += 1
         if self._nesting > _DEEPEST_NESTING:
             statements = self._apart(block, give, done)
@@ -87,7 +87,7 @@ class Emitter(OperandWriter):
             body = self._steps(block.steps, give, done, in_loop=False)
             statements = [self.write.once([*body, self.write.leave()])]
         self._nesting -= 1
-        self.context, self._contexts, self._arrays, self.kinds = context, contexts, arrays, kinds
+        self.context, self._contexts, self._arrays, self.domains = context, contexts, arrays, domains
         return statements
 
     def _apart(self, block: Block, give: Give, done: Done | None) -> list[ast.stmt]:
@@ -167,9 +167,9 @@ class Emitter(OperandWriter):
     def _scan(self, step: plan.Scan) -> tuple[list[str], ast.expr, list[ast.stmt]]:
         w = self.write
         context, source = w.load(self.context), self.operand(step.source)
-        if isinstance(step.source, Const):
-            self.learn(step.value, member_kind(step.source.value))
-            self.learn(step.key, key_kind(step.source.value))
+        domain = self.domain(step.source)
+        self.learn(step.value, members_of(domain))
+        self.learn(step.key, keys_of(domain))
         value = f"v{step.value.id}" if step.value is not None else self.temporary()
         if step.branch:
             key = f"v{step.key.id}" if step.key is not None else self.temporary()
@@ -249,15 +249,15 @@ class Emitter(OperandWriter):
         if step.branch:
             made = w.call("h_branch_get", w.load(self.context), source, self.operand(step.key))
         elif isinstance(step.source, Local) and isinstance(step.key, Const) and type(step.key.value) is str:
-            made = self.member(source, step.key.value)
+            made = self.member(source, step.key.value, self.kind(step.source))
+            self.learn(step.to, parts_of(self.domain(step.source), step.key.value))
         elif (
             isinstance(step.source, Local) and isinstance(step.key, Const) and step.source.id in self._arrays
         ):
             return [w.assign(name, w.item(source, self.operand(step.key)))], None
         elif isinstance(step.key, Local):
             made = self.member_at(step.source, step.key)
-            if isinstance(step.source, Const):
-                self.learn(step.to, member_kind(step.source.value))
+            self.learn(step.to, members_of(self.domain(step.source)))
         else:
             made = w.call("h_get", source, self.operand(step.key))
         return [w.assign(name, made)], self.is_undefined(name)

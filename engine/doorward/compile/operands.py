@@ -6,7 +6,7 @@ import ast
 from typing import Final
 
 from doorward.compile import plan
-from doorward.compile.kinds import Kind, all_texts, kind_of
+from doorward.compile.kinds import Domain, Kind, all_texts, kind_of
 from doorward.compile.names import Names
 from doorward.compile.plan import Const, Local, Operand, Step
 from doorward.compile.python import Writer
@@ -19,12 +19,12 @@ _FEW: Final = 8
 
 
 class OperandWriter:
-    """Writes the expressions of one Python function; `kinds` are the Python types of locals, where known."""
+    """Writes the expressions of one Python function; `domains` tell what locals can be, where that is known."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
         self.write = Writer()
-        self.kinds: dict[int, Kind] = {}
+        self.domains: dict[int, Domain] = {}
         self._temporaries = 0
 
     def temporary(self) -> str:
@@ -54,14 +54,18 @@ class OperandWriter:
         value = self.operand(operand)
         return w.choose(w.has_type(value, "str"), value, w.call("h_key", value))
 
+    def domain(self, operand: Operand) -> Domain:
+        """What an operand can be, where it is known."""
+        return (operand.value,) if isinstance(operand, Const) else self.domains.get(operand.id, ())
+
     def kind(self, operand: Operand) -> Kind | None:
         """The Python type of an operand, where it is known."""
-        return kind_of(operand.value) if isinstance(operand, Const) else self.kinds.get(operand.id)
+        return kind_of(self.domain(operand))
 
-    def learn(self, local: Local | None, kind: Kind | None) -> None:
-        """Note the Python type of a local."""
-        if local is not None and kind is not None:
-            self.kinds[local.id] = kind
+    def learn(self, local: Local | None, domain: Domain) -> None:
+        """Note what a local can be."""
+        if local is not None and domain:
+            self.domains[local.id] = domain
 
     def span(self, step: Step | plan.Unit) -> ast.expr:
         """The place in the policy, for messages."""
@@ -71,11 +75,13 @@ class OperandWriter:
         """Whether a variable is undefined."""
         return self.write.same(self.write.load(name), self.write.load("U"))
 
-    def member(self, source: ast.expr, name: str) -> ast.expr:
-        """The member at a string key; undefined where there is none. `source` is a variable."""
+    def member(self, source: ast.expr, name: str, kind: Kind | None = None) -> ast.expr:
+        """The member at a string key; undefined where there is none. `source` is a variable, of a `kind`."""
         w = self.write
         key = w.constant(name)
         plain = w.method(source, "get", key, w.load("U"))
+        if kind == "dict":
+            return plain
         return w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
 
     def comparison(self, operator: plan.Operator, left: Operand, right: Operand) -> ast.expr:

@@ -216,4 +216,6 @@ def is_member(member: Value, collection: Value) -> bool:
         return False
     if type(member) is str:
         return member in collection
+    if type(member) is int:
+        return any(other == member and type(other) is not bool for other in collection)
     return any(equal(member, other) for other in collection)
