@@ -73,7 +73,7 @@ class Conclusions:
     """Remembers conclusions: a service meets the same few findings on the same few statements over and over.
 
     A conclusion is remembered only where nothing of the request is in it: every statement that held says what it
-    always says, none failed, and the analysis, if any, is the very same one. Threads may share it.
+    always says, none failed, and the engine's own refusal and the analysis, if any, are the very same. Threads may share it.
     """
 
     __slots__ = ("_known", "_resolver")
@@ -93,18 +93,18 @@ class Conclusions:
         issuing: bool,
     ) -> Conclusion:
         """`conclude`, remembered."""
-        if refusal is not None or findings.errors:
+        if findings.errors:
             return conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
         infos = set()
         for held in findings.held:
             if held.payload is not held.info.payload:
-                return conclude(findings, None, analysis, catalogue, self._resolver, issuing=issuing)
+                return conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
             infos.add(held.info)
-        key = (frozenset(infos), id(analysis), id(catalogue), issuing)
+        key = (frozenset(infos), refusal, id(analysis), id(catalogue), issuing)
         known = self._known.get(key)
         if known is not None:
             return known[0]
-        conclusion = conclude(findings, None, analysis, catalogue, self._resolver, issuing=issuing)
+        conclusion = conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = (conclusion, analysis, catalogue)
