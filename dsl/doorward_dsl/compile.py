@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, Final
 
+from doorward_dsl.capabilities import Capabilities, check_features
 from doorward_dsl.check.absence import check_absence
 from doorward_dsl.check.calls import check_calls
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
@@ -39,16 +40,21 @@ def compile_modules(
     schemas: Mapping[str, JsonSchema] | None = None,
     strict: bool = False,
     data: Mapping[str, Any] | None = None,
+    capabilities: Capabilities | None = None,
 ) -> Program:
     """Resolve and check modules together.
 
     `schemas` gives the request document of each kind that a file may govern; without any, requests are untyped. `data`
     are base documents that rules must not define again. Under `strict` warnings are errors; else they are kept as
-    `Program.warnings`. Raises CompileError with every error found.
+    `Program.warnings`. `capabilities`, where given, are all that the modules may use. Raises CompileError with every
+    error found.
     """
     requests = RequestTypes(schemas or {})
+    modules = tuple(modules)
     resolved = resolve_modules(modules, lambda module: requests.fields(module.governs))
     report = list(resolved.diagnostics)
+    if capabilities is not None:
+        report += check_features(modules, capabilities)
     report += check_kinds(resolved.modules, requests.kinds)
     faulty: set[Rule | Statement] = set(resolved.faulty)
     defined = RuleTree(resolved.modules)
@@ -56,7 +62,7 @@ def compile_modules(
     if data is not None:
         report += check_data_conflicts(defined, data)
     for module in resolved.modules:
-        _check_module(module, defined, requests.of(module.governs), faulty, report)
+        _check_module(module, defined, requests.of(module.governs), capabilities, faulty, report)
     ordered = tuple(
         _order(module, _names(module, resolved.exports, requests), faulty, report)
         for module in resolved.modules
@@ -84,10 +90,12 @@ def compile_modules(
     )
 
 
-def compile_query(body: Body, program: Program | None = None) -> Body:
+def compile_query(
+    body: Body, program: Program | None = None, *, capabilities: Capabilities | None = None
+) -> Body:
     """A query's body, resolved and in order, against a program. Variables keep their names.
 
-    Raises CompileError.
+    `capabilities`, where given, name the built-ins it may use. Raises CompileError.
     """
     report: list[Diagnostic] = []
     rules = {} if program is None else program.rules
@@ -99,9 +107,9 @@ def compile_query(body: Body, program: Program | None = None) -> Body:
         tree = RuleTree(() if program is None else program.modules)
     else:
         tree = RuleTree(())
-    report += check_calls(terms, tree)
+    report += check_calls(terms, tree, capabilities)
     for modifier in modifiers:
-        report += check_with(modifier, tree)
+        report += check_with(modifier, tree, capabilities)
     _settled(report, strict=False)
     return ordered
 
@@ -132,7 +140,12 @@ def _order(
 
 
 def _check_module(
-    module: Module, tree: RuleTree, request: Type, faulty: set[Rule | Statement], report: list[Diagnostic]
+    module: Module,
+    tree: RuleTree,
+    request: Type,
+    allowed: Capabilities | None,
+    faulty: set[Rule | Statement],
+    report: list[Diagnostic],
 ) -> None:
     """The checks that look at one rule or statement at a time; what fails becomes faulty."""
     for part in (*module.rules, *module.statements):
@@ -142,8 +155,8 @@ def _check_module(
         for heads, bodies in _pieces(part):
             terms = list(deep_terms(*heads, bodies=bodies))
             found = chain(
-                check_calls(terms, tree),
-                *(check_with(modifier, tree) for modifier in deep_withs(*heads, bodies=bodies)),
+                check_calls(terms, tree, allowed),
+                *(check_with(modifier, tree, allowed) for modifier in deep_withs(*heads, bodies=bodies)),
                 () if isinstance(request, AnyType) else check_fields(terms, request),
             )
             report += islice(found, max(0, _MOST_ERRORS - len(report)))

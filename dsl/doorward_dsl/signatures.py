@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from doorward_dsl.types import FunctionType, from_signature
 
-__all__ = ["OPERATORS", "Signature", "signatures"]
+__all__ = ["OPERATORS", "Signature", "signatures", "stated_signatures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,19 @@ class Signature:
         return None if self.type.variadic else len(self.type.args)
 
 
+def stated_signatures() -> Mapping[str, Mapping[str, Any]]:
+    """`builtins.json` as it is written."""
+    stated: dict[str, dict[str, Any]] = json.loads(
+        files("doorward_dsl").joinpath("builtins.json").read_text("utf-8")
+    )
+    return stated
+
+
 @cache
 def signatures() -> Mapping[str, Signature]:
     """All built-in functions by dotted name, the operators' functions among them."""
-    stated = json.loads(files("doorward_dsl").joinpath("builtins.json").read_text("utf-8"))
     table = {}
-    for name, entry in stated.items():
+    for name, entry in stated_signatures().items():
         result = entry["result"]
         kind = FunctionType(
             tuple(from_signature(arg) for arg in entry["args"]),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.check.tree import RuleTree
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import OPERATORS, Signature, signatures
+from doorward_dsl.source import Span
 from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Call, Term
 
-__all__ = ["check_calls"]
+__all__ = ["check_calls", "disallowed"]
 
 _NOT_FUNCTIONS = frozenset({"eq", "assign"})
 """Known by name for the sake of other tools; the language writes them `=` and `:=`."""
 
 
-def check_calls(terms: Iterable[Term], tree: RuleTree) -> Iterator[Diagnostic]:
-    """What is wrong with the calls among `terms`."""
+def check_calls(
+    terms: Iterable[Term], tree: RuleTree, allowed: Capabilities | None = None
+) -> Iterator[Diagnostic]:
+    """What is wrong with the calls among `terms`; `allowed`, where given, says which built-ins may be called."""
     known = signatures()
     for term in terms:
         if not isinstance(term, Call):
@@ -26,9 +30,19 @@ def check_calls(terms: Iterable[Term], tree: RuleTree) -> Iterator[Diagnostic]:
             found = _user_call(term, tree)
         else:
             signature = known.get(".".join(term.name))
+            if signature is not None and allowed is not None and not allowed.allows(signature.name):
+                yield disallowed(signature.name, term.name_span)
+                continue
             found = _unknown(term, tree) if signature is None else _builtin_call(term, signature)
         if found is not None:
             yield found
+
+
+def disallowed(name: str, span: Span) -> Diagnostic:
+    """The error for a built-in that the capabilities do not hold."""
+    written = f"the operator `{OPERATORS[name]}`" if name in OPERATORS else f"the built-in `{name}`"
+    hint = f"{written} is there, but `builtins` of the capabilities does not hold `{name}`"
+    return Diagnostic("rego_type_error", f"undefined function `{name}`", span, hint=hint)
 
 
 def _user_call(call: Call, tree: RuleTree) -> Diagnostic | None:

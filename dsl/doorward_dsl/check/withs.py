@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from doorward_dsl.capabilities import Capabilities
+from doorward_dsl.check.calls import disallowed
 from doorward_dsl.check.tree import RuleTree, constant, is_global
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import Signature, signatures
@@ -24,9 +26,14 @@ def function_name(term: Term) -> tuple[str, ...] | None:
     return (term.head.name, *parts) if len(parts) == len(term.path) else None
 
 
-def check_with(modifier: With, tree: RuleTree) -> Iterator[Diagnostic]:
-    """What is wrong with one modifier."""
+def check_with(modifier: With, tree: RuleTree, allowed: Capabilities | None = None) -> Iterator[Diagnostic]:
+    """What is wrong with one modifier; `allowed`, where given, says which built-ins it may name."""
     target = modifier.target
+    for term in (target, modifier.value):
+        named = ".".join(function_name(term) or ())
+        if allowed is not None and named in signatures() and not allowed.allows(named):
+            yield disallowed(named, term.span)
+            return
     if is_global(target, "input"):
         return
     if is_global(target):
