@@ -1,33 +1,55 @@
-"""Runs one conformance case through the compiled evaluator."""
+"""Runs one conformance case through an evaluator."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, Protocol
 
 from doorward.compile import compile_program
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
 from doorward.run.errors import EvaluationError
+from doorward.run.reference import ReferenceProgram
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl import PolicyError, Source, parse_module, parse_query
 from doorward_dsl.compile import compile_modules, compile_query
+from doorward_dsl.program import Program
+from doorward_dsl.syntax import Body
 
 from .cases import Case
 
-__all__ = ["Failure", "run"]
+__all__ = ["EVALUATORS", "Failure", "run"]
 
 
 class Failure(AssertionError):
     """The case came out differently."""
 
 
-def run(case: Case) -> None:
+class Evaluator(Protocol):
+    """A program that answers queries."""
+
+    def query(
+        self,
+        body: Body,
+        input: Value = ...,  # noqa: A002
+        *,
+        call: CallContext | None = ...,
+    ) -> list[dict[str, Value]]: ...
+
+
+EVALUATORS: Final[Mapping[str, Callable[[Program, dict[str, Value]], Evaluator]]] = {
+    "compiled": compile_program,
+    "reference": ReferenceProgram,
+}
+
+
+def run(case: Case, evaluator: str = "compiled") -> None:
     """Raise Failure, or whatever broke, unless the case comes out as it should."""
     try:
-        answers = [{name: to_json(value) for name, value in answer.items()} for answer in _evaluate(case)]
+        found = _evaluate(case, EVALUATORS[evaluator])
+        answers = [{name: to_json(value) for name, value in answer.items()} for answer in found]
     except (PolicyError, EvaluationError) as error:
         _check_error(case, error)
         return
@@ -38,16 +60,16 @@ def run(case: Case) -> None:
         raise Failure(f"wanted {wanted!r}, got {answers!r}")
 
 
-def _evaluate(case: Case) -> list[dict[str, Value]]:
+def _evaluate(case: Case, make: Callable[[Program, dict[str, Value]], Evaluator]) -> list[dict[str, Value]]:
     modules = [parse_module(Source(f"test-{at}.rego", text)) for at, text in enumerate(case.modules)]
     program = compile_modules(modules)
-    compiled = compile_program(program, case.data)
+    evaluator = make(program, case.data)
     query = compile_query(parse_query(case.query), program)
     document: Value = case.input if case.has_input else UNDEFINED
     if case.input_term is not None:
         term = compile_query(parse_query(f"x = {case.input_term}"), program)
-        document = compiled.query(term)[0]["x"]
-    return compiled.query(query, document, call=CallContext(strict=case.strict_error))
+        document = evaluator.query(term)[0]["x"]
+    return evaluator.query(query, document, call=CallContext(strict=case.strict_error))
 
 
 def _check_error(case: Case, error: PolicyError | EvaluationError) -> None:

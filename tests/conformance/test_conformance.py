@@ -1,4 +1,4 @@
-"""OPA's conformance cases on the compiled evaluator; skipped where the cases are not there.
+"""OPA's conformance cases on both evaluators; skipped where the cases are not there.
 
 `exceptions.json` names the cases that come out differently on purpose, each with its reason.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .cases import FOLDER, Case, load_cases
-from .running import run
+from .running import EVALUATORS, run
 
 _CASES = load_cases()
 _EXCEPTIONS: dict[str, str] = json.loads(Path(__file__).with_name("exceptions.json").read_text("utf-8"))
@@ -24,7 +24,7 @@ if not _CASES:
 
 @pytest.fixture(scope="module")
 def passed() -> Iterator[Counter[str]]:
-    """Counts the cases that passed by category, and says so in the end."""
+    """Counts the cases that passed on the compiled evaluator by category, and says so in the end."""
     counts: Counter[str] = Counter()
     yield counts
     totals = Counter(case.category for case in _CASES)
@@ -34,12 +34,13 @@ def passed() -> Iterator[Counter[str]]:
     print(f"{'all':40} {counts.total():4} / {totals.total()}")
 
 
+@pytest.mark.parametrize("evaluator", EVALUATORS)
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case.note.replace(" ", "_"))
-def test_case(case: Case, passed: Counter[str]) -> None:
+def test_case(case: Case, evaluator: str, passed: Counter[str]) -> None:
     if case.note in _EXCEPTIONS:
         pytest.xfail(_EXCEPTIONS[case.note])
-    run(case)
-    passed[case.category] += 1
+    run(case, evaluator)
+    passed[case.category] += evaluator == "compiled"
 
 
 def test_exceptions_name_cases() -> None:

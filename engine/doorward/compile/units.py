@@ -68,8 +68,8 @@ def _plan_body(
     answers.body(cheapest_first(rule.body))
     result: tuple[Operand, ...]
     if kind == "object":
-        leaf = answers.value(head.key) if head.key is not None else answers.value(value)
-        result = (*(answers.value(step) for step in suffix), leaf)
+        path = [answers.value(step) for step in suffix]
+        result = (*path, answers.value(head.key if head.key is not None else value))
     elif head.key is not None:
         result = (answers.value(head.key),)
     else:

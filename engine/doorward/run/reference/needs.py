@@ -21,6 +21,8 @@ from doorward_dsl.walk import deep_terms, open_vars
 
 __all__ = ["missing"]
 
+_WHOLE = {"data", "input"}
+
 
 def missing(term: Term, bound: Collection[str], around: Collection[str]) -> set[str]:
     """The variables that the term still needs.
@@ -47,6 +49,6 @@ def missing(term: Term, bound: Collection[str], around: Collection[str]) -> set[
         case Object(pairs):
             return set().union(*(missing(part, bound, around) for pair in pairs for part in pair))
         case ArrayComprehension() | SetComprehension() | ObjectComprehension() | Template():
-            inside = {part.name for part in deep_terms(term) if isinstance(part, Var)}
+            inside = {part.name for part in deep_terms(term) if isinstance(part, Var)} - _WHOLE
             return {name for name in inside if name in around and name not in bound}
     return set()
