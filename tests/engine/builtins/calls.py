@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from decimal import Decimal
 from typing import Any
 
 from doorward.run.builtins import BUILTINS
+from doorward.run.errors import BudgetExceeded
 from doorward.run.values import Value, key
 
-__all__ = ["NOW", "Call", "call", "value"]
+__all__ = ["NOW", "Call", "call", "parameters", "value"]
 
 NOW = 1_700_000_000_123_456_789
 
@@ -17,11 +19,18 @@ NOW = 1_700_000_000_123_456_789
 class Call:
     """A query's context with a fixed clock and fixed randomness."""
 
-    def __init__(self, *capabilities: str, now_ns: int = NOW) -> None:
+    def __init__(self, *capabilities: str, now_ns: int = NOW, steps: int = 20_000_000) -> None:
         self.now_ns = now_ns
         self.cache: dict[Any, Any] = {}
         self.capabilities = frozenset(capabilities)
+        self.charged = 0
+        self._steps = steps
         self._random = random.Random(7)
+
+    def charge(self, steps: int) -> None:
+        self.charged += steps
+        if self.charged > self._steps:
+            raise BudgetExceeded(f"more than {self._steps} steps")
 
     def random(self) -> random.Random:
         return self._random
@@ -31,6 +40,12 @@ def call(name: str, *arguments: Value, context: Call | None = None) -> Value:
     """The result of a built-in."""
     builtin = BUILTINS[name]
     return builtin.call(*([context or Call()] if builtin.needs_call else []), *arguments)
+
+
+def parameters(name: str) -> list[inspect.Parameter]:
+    """The parameters of a built-in that policies give arguments for."""
+    listed = inspect.signature(BUILTINS[name].call).parameters.values()
+    return [parameter for parameter in listed if parameter.name != "call"]
 
 
 def value(written: Any) -> Value:

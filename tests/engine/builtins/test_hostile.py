@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorward.run.builtins import BUILTINS
-from doorward.run.errors import BuiltinError, EvaluationError
+from doorward.run.builtins.metering import unfolded
+from doorward.run.errors import BudgetExceeded, BuiltinError, EvaluationError
 
-from .calls import Call, call
+from .calls import Call, call, parameters
 
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
@@ -88,6 +90,106 @@ def test_answered_quickly(name: str, arguments: tuple[Any, ...], want: Any) -> N
     assert time.perf_counter() - started < 5
 
 
+DOUBLED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "array.concat": ([1], lambda v: call("array.concat", v, v)),
+    "array.flatten": ([1], lambda v: call("array.flatten", [v, v, v])),
+    "array.slice": ([1], lambda v: call("array.concat", call("array.slice", v, 0, 10**9), v)),
+    "or": ({1}, lambda v: call("or", v, frozenset(member + len(v) for member in v))),
+    "object.union": ({1: 1}, lambda v: call("object.union", v, {member + len(v): 1 for member in v})),
+    "concat": ("ab", lambda v: call("concat", "", [v, v])),
+    "sprintf": ("ab", lambda v: call("sprintf", "%v%v", [v, v])),
+    "internal.template_string": ("ab", lambda v: call("internal.template_string", [v, v])),
+    "replace": ("ab", lambda v: call("replace", v, "a", "aa")),
+    "strings.replace_n": ("ab", lambda v: call("strings.replace_n", {"a": "aa"}, v)),
+    "regex.replace": ("ab", lambda v: call("regex.replace", v, "a", "aaa")),
+    "json.marshal": ('"', lambda v: call("json.marshal", v)),
+    "json.unmarshal": ([1], lambda v: call("json.unmarshal", call("json.marshal", [v, v]))),
+    "yaml.unmarshal": ([1], lambda v: call("yaml.unmarshal", call("yaml.marshal", [v, v]))),
+    "hex.encode": ("ab", lambda v: call("hex.encode", v)),
+    "base64.encode": ("ab", lambda v: call("base64.encode", call("base64.encode", v))),
+    "urlquery.encode": ("%%", lambda v: call("urlquery.encode", call("concat", "", [v, v]))),
+    "split": ("a,a", lambda v: call("concat", ",", call("array.concat", call("split", v, ","), [v]))),
+    "mul": (2, lambda v: call("mul", v, v)),
+    "bits.lsh": (2, lambda v: call("bits.lsh", v, v)),
+}
+
+
+@pytest.mark.parametrize("name", DOUBLED)
+def test_what_is_doubled_again_and_again_is_refused_before_it_fills_the_memory(name: str) -> None:
+    value, double = DOUBLED[name]
+    context = Call(steps=500_000)
+
+    def doubled() -> None:
+        nonlocal value
+        for _ in range(64):
+            value = double(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{__name__}.call", partial(call, context=context))
+        with pytest.raises((BuiltinError, BudgetExceeded)):
+            doubled()
+    assert len(repr(value)) < 40_000_000
+
+
+def folded(part: Any) -> Any:
+    """A value of sixty parts that holds `part` 2^60 times."""
+    for _ in range(60):
+        part = [part, {"a": part}]
+    return part
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("json.marshal", (folded(1),)),
+        ("json.marshal_with_options", (folded(1), {"pretty": True})),
+        ("yaml.marshal", (folded(1),)),
+        ("sprintf", ("%v", [folded(1)])),
+        ("internal.template_string", ([folded(1)],)),
+        ("json.patch", (folded(1), [{"op": "add", "path": "/0", "value": 1}])),
+        ("json.filter", ({"a": folded(1)}, ["a/0"])),
+        ("json.remove", ({"a": folded(1)}, ["a/0"])),
+        ("json.match_schema", ({"a": folded(1)}, {"type": "object"})),
+        ("object.subset", (folded(1), folded(1))),
+        ("object.union", ({"a": folded(1)}, {"a": folded(1)})),
+        ("object.union_n", ([{"a": folded(1)}, {"a": folded(1)}],)),
+        ("io.jwt.encode_sign", ({"alg": "HS256"}, {"a": folded(1)}, {"kty": "oct", "k": "AAAA"})),
+        ("strings.render_template", ("{{.a}}", {"a": folded(1)})),
+    ],
+)
+def test_values_that_hold_a_part_very_often_are_not_written_out(
+    name: str, arguments: tuple[Any, ...]
+) -> None:
+    with pytest.raises(BuiltinError, match="more than 10\\^15 characters when written out"):
+        call(name, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ("abc", 3),
+        (1, 0),
+        ([], 16),
+        (["abc", 1], 51),
+        ({"ab": [1]}, 66),
+        ({"a", "bc"}, 51),
+        ([["a"]] * 3, 163),
+    ],
+)
+def test_the_size_of_a_value(value: Any, size: int) -> None:
+    assert unfolded(value) == size
+
+
+def test_long_arguments_and_results_are_charged_for() -> None:
+    context = Call()
+    call("lower", "a" * 16_000, context=context)
+    assert context.charged == 2_000
+    call("count", "a" * 16_000, context=context)
+    assert context.charged == 2_000
+    call("numbers.range", 1, 500, context=context)
+    assert context.charged == 2_500
+
+
 def test_a_schema_refers_to_nothing_elsewhere() -> None:
     with pytest.raises(BuiltinError):
         call("json.match_schema", {"a": 1}, {"$ref": "http://127.0.0.1:9/schema.json"})
@@ -124,9 +226,10 @@ anything: st.SearchStrategy[Any] = st.recursive(
 @pytest.mark.parametrize("name", sorted(BUILTINS))
 def test_any_argument_gives_a_value_or_an_error_of_evaluation(name: str, data: st.DataObject) -> None:
     builtin = BUILTINS[name]
-    parameters = list(inspect.signature(builtin.call).parameters.values())[builtin.needs_call :]
     arguments = [
-        data.draw(anything) for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL
+        data.draw(anything)
+        for parameter in parameters(name)
+        if parameter.kind is not parameter.VAR_POSITIONAL
     ]
     with contextlib.suppress(EvaluationError):
         result = call(name, *arguments, context=Call())

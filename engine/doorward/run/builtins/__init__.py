@@ -39,37 +39,40 @@ from . import (
     yaml_text,
 )
 from .builtin import NETWORK, Builtin, BuiltinCall, Table
+from .metering import metered
 
 __all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
 
-BUILTINS: Final[Table] = {
-    **aggregates.BUILTINS,
-    **aws.BUILTINS,
-    **certificates.BUILTINS,
-    **composites.BUILTINS,
-    **crypto.BUILTINS,
-    **encoding.BUILTINS,
-    **formats.BUILTINS,
-    **globs.BUILTINS,
-    **graph.BUILTINS,
-    **graphqls.BUILTINS,
-    **http.BUILTINS,
-    **json_patch.BUILTINS,
-    **json_schemas.BUILTINS,
-    **json_text.BUILTINS,
-    **jwt.BUILTINS,
-    **net.BUILTINS,
-    **numbers.BUILTINS,
-    **operators.BUILTINS,
-    **parse_module.BUILTINS,
-    **regexes.BUILTINS,
-    **runtime.BUILTINS,
-    **strings.BUILTINS,
-    **templates.BUILTINS,
-    **times.BUILTINS,
-    **types.BUILTINS,
-    **units.BUILTINS,
-    **uri.BUILTINS,
-    **yaml_text.BUILTINS,
-}
+BUILTINS: Final[Table] = metered(
+    {
+        **aggregates.BUILTINS,
+        **aws.BUILTINS,
+        **certificates.BUILTINS,
+        **composites.BUILTINS,
+        **crypto.BUILTINS,
+        **encoding.BUILTINS,
+        **formats.BUILTINS,
+        **globs.BUILTINS,
+        **graph.BUILTINS,
+        **graphqls.BUILTINS,
+        **http.BUILTINS,
+        **json_patch.BUILTINS,
+        **json_schemas.BUILTINS,
+        **json_text.BUILTINS,
+        **jwt.BUILTINS,
+        **net.BUILTINS,
+        **numbers.BUILTINS,
+        **operators.BUILTINS,
+        **parse_module.BUILTINS,
+        **regexes.BUILTINS,
+        **runtime.BUILTINS,
+        **strings.BUILTINS,
+        **templates.BUILTINS,
+        **times.BUILTINS,
+        **types.BUILTINS,
+        **units.BUILTINS,
+        **uri.BUILTINS,
+        **yaml_text.BUILTINS,
+    }
+)
 """Every built-in by its dotted name."""

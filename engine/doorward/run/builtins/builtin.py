@@ -28,6 +28,9 @@ class BuiltinCall(Protocol):
         name.
         """
 
+    def charge(self, steps: int) -> None:
+        """Take `steps` from the budget of the query; raises BudgetExceeded when none are left."""
+
     @property
     def capabilities(self) -> Container[str]:
         """The capabilities granted to the policy, such as `NETWORK`."""

@@ -12,9 +12,11 @@ from doorward.run.values import Value, equal, key
 from .builtin import pure
 from .operands import (
     ARRAYS,
+    MAX_ITEMS,
     NUMBERS,
     SETS,
     array,
+    bounded,
     exact_integer,
     integer,
     mapping,
@@ -42,13 +44,16 @@ def child(value: Value, step: Value) -> Value | None:
 
 
 def concat(left: Value, right: Value) -> Value:
-    return [*array("array.concat", 1, left), *array("array.concat", 2, right)]
+    first, second = array("array.concat", 1, left), array("array.concat", 2, right)
+    bounded("array.concat", len(first) + len(second), MAX_ITEMS)
+    return [*first, *second]
 
 
 def flatten(value: Value) -> Value:
     flat: list[Value] = []
     for item in array("array.flatten", 1, value):
         if type(item) in ARRAYS:
+            bounded("array.flatten", len(flat) + len(item), MAX_ITEMS)
             flat.extend(item)
         else:
             flat.append(item)
@@ -77,6 +82,7 @@ def intersection(sets: Value) -> Value:
 
 def union(sets: Value) -> Value:
     found = [set_of("union", 1, item) for item in members(set_of("union", 1, sets))]
+    bounded("union", sum(map(len, found)), MAX_ITEMS)
     return frozenset().union(*found)
 
 

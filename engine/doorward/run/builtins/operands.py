@@ -17,6 +17,7 @@ from doorward.run.values import Value, key, ordered, type_name, unkey
 __all__ = [
     "ARRAYS",
     "MAX_EXPONENT",
+    "MAX_ITEMS",
     "MAX_TEXT",
     "NUMBERS",
     "SETS",
@@ -43,8 +44,11 @@ ARRAYS: Final = frozenset({list, tuple})
 SETS: Final = frozenset({set, frozenset})
 NUMBERS: Final = frozenset({int, float, Decimal})
 
-MAX_TEXT: Final = 32 * 1024 * 1024
+MAX_TEXT: Final = 16 * 1024 * 1024
 """The longest string, in characters, that a built-in makes."""
+
+MAX_ITEMS: Final = 1_000_000
+"""The most members of a collection that a built-in makes."""
 
 MAX_EXPONENT: Final = 4_000
 """The largest decimal exponent of a number that takes part in arithmetic."""

@@ -149,10 +149,11 @@ def replace(text: Value, pattern: Value, replacement: Value) -> Value:
     subject, wanted = _encodable(string(name, 1, text)), string(name, 2, pattern)
     template = string(name, 3, replacement)
     expression = _pattern(name, 2, wanted)
+    names = expression.groupindex
     parts, end, size = [], 0, 0
     for match in _matches(expression, subject):
         parts.append(subject[end : match.start()])
-        parts.append(_expanded(template, match, expression.groupindex))
+        parts.append(_expanded(template, match, names))
         size += len(parts[-1]) + len(parts[-2])
         bounded(name, size)
         end = match.end()
