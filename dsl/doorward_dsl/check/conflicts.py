@@ -48,13 +48,16 @@ def _conflict(node: Node) -> Diagnostic | None:
     rules = node.rules
     first = rules[0]
     ground = next((rule for rule in rules if _is_ground(rule)), None)
-    if ground is not None and node.children:
+    if node.children:
         nodes = (inner for child in node.children.values() for inner in child.below())
-        below = list(islice((rule for inner in nodes for rule in inner.rules), _MOST_NOTES))
+        inside = (rule for inner in nodes for rule in inner.rules)
+        if ground is None:  # the keys of an object may be where other rules are, but no function is a value
+            inside = (rule for rule in inside if rule.head.args is not None)
+        below = list(islice(inside, _MOST_NOTES))
         if below:
             names = ", ".join(f"`{rule_name(rule)}`" for rule in below)
             notes = tuple((f"`{rule_name(rule)}` is defined here", rule.head.span) for rule in below)
-            return _error(f"rule `{_name(node)}` conflicts with {names}", ground.head.span, notes)
+            return _error(f"rule `{_name(node)}` conflicts with {names}", (ground or first).head.span, notes)
     kinds = {rule.head.key is not None for rule in rules}
     arities = {len(rule.head.args) if rule.head.args is not None else None for rule in rules}
     complete = [rule.head.key is None and _is_ground(rule) for rule in rules]

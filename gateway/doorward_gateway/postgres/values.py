@@ -5,6 +5,7 @@ maskers.
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 import uuid
 from collections.abc import Callable
@@ -70,6 +71,8 @@ def _boolean(value: bytes) -> str:
 
 def _real(value: bytes) -> str:
     (number,) = struct.unpack("!f", value)
+    if not math.isfinite(number):
+        return _unbounded(number)
     # The shortest text that reads back as the same 32-bit number, as the server writes it.
     return next(
         text for digits in range(6, 10) if struct.pack("!f", float(text := f"{number:.{digits}g}")) == value
@@ -77,8 +80,14 @@ def _real(value: bytes) -> str:
 
 
 def _double(value: bytes) -> str:
-    text = repr(struct.unpack("!d", value)[0])
-    return text.removesuffix(".0")
+    (number,) = struct.unpack("!d", value)
+    return repr(number).removesuffix(".0") if math.isfinite(number) else _unbounded(number)
+
+
+def _unbounded(number: float) -> str:
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
 
 
 def _numeric(value: bytes) -> str:

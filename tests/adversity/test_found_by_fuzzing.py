@@ -1,0 +1,38 @@
+"""What fuzzing has found, so that it stays fixed."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+
+from doorward import CompileError, Engine
+from doorward_gateway.postgres.values import readable
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'p[q] if { q = "a" }\np.l(x) := 2',
+        'p[q].r if { q = "a" }\np.l(x) := 2',
+        'p[q].r if { q = "a" }\np.l.m(x) := 2',
+        'p.a[q] if { q = "a" }\np.a.c.b(x) := 2',
+    ],
+)
+def test_no_function_is_among_the_values_of_an_object(rules: str) -> None:
+    with pytest.raises(CompileError, match="conflicts with"):
+        Engine.from_sources({"t.rego": f"package t\n\n{rules}\n"})
+
+
+def test_other_rules_may_stand_among_the_values_of_an_object() -> None:
+    engine = Engine.from_sources({"t.rego": 'package t\n\np[q] := 1 if { q = "a" }\n\np.l := 2\n'})
+    assert engine.query("x = data.t.p") == [{"x": {"a": 1, "l": 2}}]
+
+
+@pytest.mark.parametrize(("form", "oid"), [("!f", 700), ("!d", 701)], ids=["real", "double precision"])
+def test_what_is_no_number_is_read_as_the_server_writes_it(form: str, oid: int) -> None:
+    numbers = [struct.pack(form, number) for number in (math.inf, -math.inf, math.nan)]
+    another_nan = b"\x7f\xf8" + bytes(5) + b"\1" if oid == 701 else b"\x7f\xc0\0\1"
+    read = [readable(oid, value, binary=True) for value in (*numbers, another_nan)]
+    assert read == ["Infinity", "-Infinity", "NaN", "NaN"]
