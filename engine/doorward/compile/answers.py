@@ -328,6 +328,7 @@ class Answers:
         if node.document is not None:
             return self._document(node.document, rest, span)
         branch = self.scope.local()
+        self.program.plan_below(node)
         self.scope.add(plan.Branch(branch, node.path, span))
         reached = self._along(branch, rest, may_branch=True)
         whole = self.scope.local()

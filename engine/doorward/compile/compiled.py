@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from doorward.compile.answers import Answers
@@ -20,6 +20,7 @@ from doorward.compile.scope import Scope
 from doorward.compile.show import format_plan
 from doorward.compile.tree import build_tree, function_at
 from doorward.run.context import CallContext
+from doorward.run.effects import GRANTED_TO_QUERIES
 from doorward.run.errors import BudgetExceeded
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.program import Program
@@ -32,10 +33,13 @@ __all__ = ["CompileOptions", "Compiled", "Function", "compile_program", "run"]
 
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
-    """How to compile. `indexed` = False tries every statement on every request, which is slow and gives the
-    same."""
+    """How to compile. `indexed` = False tries every statement on every request, which is slow and gives the same.
+
+    Documents that no statement needs are compiled with the query that asks for them, or with `whole` at once.
+    """
 
     indexed: bool = True
+    whole: bool = False
 
 
 _ALL_KINDS: Final = "*"
@@ -65,8 +69,8 @@ class Compiled:
         self._mocked = mocked_functions(program) | mocked
         self._tree = build_tree(program)
         self._planner = Planner(self._tree, self._mocked, indexed=options.indexed)
-        for document in self._tree.documents():
-            self._planner.unit_of(document, ())
+        if options.whole:
+            self._planner.plan_below(self._tree)
         governing: list[Governing] = [*program.statements, *program.governed_rules]
         described = [(one, *describe(one)) for one in governing]
         self._infos = tuple(info for _, info, _ in described)
@@ -75,24 +79,27 @@ class Compiled:
             for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
         ]
         self._planner.finish()
-        self._linker, self._deciders = self._link(Linker())
+        self._linker, self._deciders = self._link(Linker(self._tree))
 
     def _link(self, linker: Linker) -> tuple[Linker, dict[str, Decide]]:
-        linker.add_places(self._tree)
         for unit in self._planner.units:
             load_unit(unit, linker)
-        for document in self._tree.documents():
-            linker.join(document.path, self._planner.unit_of(document, ()))
         linker.namespace.update(DECIDING_HELPERS)
-        return linker, {plan.kind: link_kind(plan, linker, at) for at, plan in enumerate(self._kinds)}
+        deciders = {plan.kind: link_kind(plan, linker, at) for at, plan in enumerate(self._kinds)}
+        linker.join(self._planner.documents())
+        return linker, deciders
+
+    def _everything(self) -> Compiled:
+        return Compiled(self.program, self.data, replace(self._options, whole=True))
 
     def format_plan(self) -> str:
         """The plan as text, for people."""
-        return format_plan(self._planner.units, self._kinds)
+        compiled = self._everything()
+        return format_plan(compiled._planner.units, compiled._kinds)
 
     def format_python(self) -> str:
         """The Python that the plan becomes, for people."""
-        linker, _ = self._link(Linker(keep=True))
+        linker, _ = self._everything()._link(Linker(self._tree, keep=True))
         return "\n\n\n".join(map(ast.unparse, linker.loaded or ())) + "\n"
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
@@ -131,7 +138,7 @@ class Compiled:
         Without a `call` of its own the query runs on the present time, and errors of built-ins make
         undefined.
         """
-        context = call if call is not None else CallContext(strict=False)
+        context = call if call is not None else CallContext(strict=False, grants=GRANTED_TO_QUERIES)
         context.input, context.data = input, self.data
         answers: list[dict[str, Value]] = run(self.prepare(body), context)
         return answers
@@ -155,12 +162,13 @@ class Compiled:
             return Compiled(self.program, self.data, self._options, replacing)._prepare(body, emit)
         mocked = self._mocked | replacing
         planner = Planner(self._tree, mocked, indexed=self._options.indexed, base=self._planner)
-        linker = Linker(self._linker)
+        linker = Linker(self._tree, self._linker)
         scope = Scope(count_variables(body=body), ordered=True)
         function = emit(body, scope, planner, linker)
         for unit in planner.units:
             load_unit(unit, linker)
         linker.load(function, body[0].span.source if body else NOWHERE.source)
+        linker.join(planner.documents())
         made: Function = linker.namespace[_QUERY]
         return made
 

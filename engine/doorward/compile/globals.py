@@ -24,6 +24,9 @@ class Globals(Protocol):
     def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
         """The number of the unit that holds what the document has at and below a constant path into it."""
 
+    def plan_below(self, node: Node) -> None:
+        """Ask for every document at and below a place of the tree, which running may reach."""
+
     def constant_of(self, document: Document) -> Const | None:
         """The value of a document that is the same in every evaluation."""
 

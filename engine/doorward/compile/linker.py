@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+from collections.abc import Iterable
 from typing import Any, Final
 
 from doorward.compile.tree import Node
@@ -60,12 +61,13 @@ _HELPERS: Final[dict[str, Any]] = {
 class Linker:
     """The namespace of generated code: it grows while a program is compiled, and only then."""
 
-    def __init__(self, base: Linker | None = None, *, keep: bool = False) -> None:
+    def __init__(self, tree: Node, base: Linker | None = None, *, keep: bool = False) -> None:
+        self._tree = tree
         self.loaded: list[ast.stmt] | None = [] if keep else None
         """The functions in the order of their loading, where they are to be kept for people to read."""
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
         self._constants: dict[int, str] = {}
-        self._places: dict[tuple[str, ...], Place] = {} if base is None else dict(base._places)
+        self._places: dict[tuple[str, ...], Place] = {}
 
     def constant(self, value: object) -> str:
         """The name of a constant object."""
@@ -88,22 +90,29 @@ class Linker:
 
     def place(self, path: tuple[str, ...]) -> str:
         """The name of a place of the tree of documents."""
-        return self.constant(self._places[path])
+        node = self._tree.find(path)
+        if node is None:
+            raise AssertionError(f"not a place: {path}")
+        return self.constant(self._add_places(node))
 
-    def add_places(self, node: Node) -> Place:
-        """Make the places of the tree; generated code may refer to them before `join` completes them."""
+    def _add_places(self, node: Node) -> Place:
+        known = self._places.get(node.path)
+        if known is not None:
+            return known
         place = self._places[node.path] = Place()
         for name, child in node.children.items():
             if child.document is None or child.document.kind != "function":
-                place.children[name] = self.add_places(child)
+                place.children[name] = self._add_places(child)
         return place
 
-    def join(self, path: tuple[str, ...], number: int) -> None:
-        """Tell the place of a document which unit works it out."""
-        place = self._places.get(path)
-        if place is not None:
-            place.unit = number
-            place.evaluate = self.namespace[self.unit(number)]
+    def join(self, documents: Iterable[tuple[tuple[str, ...], int]]) -> None:
+        """Tell the places in use which unit works out which document. Before, generated code only refers to
+        them."""
+        for path, number in documents if self._places else ():
+            place = self._places.get(path)
+            if place is not None:
+                place.unit = number
+                place.evaluate = self.namespace[self.unit(number)]
 
     def load(self, function: ast.stmt, source: Source) -> None:
         """Compile a function so that tracebacks and debuggers show the policy, and put it in the

@@ -33,7 +33,9 @@ class Planner:
         self._base = base
         self._first = 0 if base is None else base.count
         self._mocked = mocked
-        self._numbers: dict[Any, int] = {} if base is None else dict(base._numbers)
+        self._numbers: dict[tuple[Document, tuple[int, ...]], int] = (
+            {} if base is None else dict(base._numbers)
+        )
         self._waiting: deque[tuple[int, Document, tuple[Any, ...], tuple[int, ...]]] = deque()
         self._overlays: list[Overlay] = []
         self._constants: dict[Document, Const | None] = {}
@@ -61,6 +63,18 @@ class Planner:
             number = self._numbers[identity] = self._first + len(self._numbers)
             self._waiting.append((number, document, prefix, chosen))
         return number
+
+    def plan_below(self, node: Node) -> None:
+        """Ask for every document at and below a place of the tree."""
+        for document in node.documents():
+            if document.kind != "function":
+                self.unit_of(document, ())
+
+    def documents(self) -> Iterator[tuple[tuple[str, ...], int]]:
+        """The paths of all documents that were asked for as a whole, with the numbers of their units."""
+        for (document, chosen), number in self._numbers.items():
+            if document.kind != "function" and len(chosen) == len(document.rules):
+                yield document.path, number
 
     def constant_of(self, document: Document) -> Const | None:
         """The value of a document that never changes: one definition, all literals, that no `with` replaces."""
