@@ -107,6 +107,13 @@ _UNREADABLE = {
     "!": ("illegal `!` character", "did you mean `!=` or `not`?"),
     "'": ("illegal `'` character", "strings are written with double quotes"),
     ".": ("unexpected `.`", "a name follows a dot at once, as in `input.user`"),
+    "~": ("illegal character `~`", "write `regex.match(pattern, text)`"),
+    "?": ("illegal character `?`", "write `else := …` for another value"),
+    **{
+        quote: (f"illegal character `{quote}`", 'strings are written with straight double quotes: `"…"`')
+        for quote in "“”„‟«»‘’‚‹›"
+    },
+    **{dash: (f"illegal character `{dash}`", "write a plain `-`") for dash in "‐‑–—−"},
 }
 
 

@@ -119,7 +119,7 @@ class Ahead:
 
     def heads_rule(self, at: int) -> bool:
         """Whether a whole rule head begins at an index: a name, its dots, brackets or arguments, and what follows."""
-        if self.tokens[at].kind != "IDENT":
+        if self.tokens[at].kind not in ("IDENT", "CONTAINS"):
             return True
         depth = 0
         for index in range(at + 1, len(self.tokens)):

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lex import KEYWORDS, Token
-from doorward_dsl.lex_ahead import ENDERS, VERBS
+from doorward_dsl.lex_ahead import SOFT_WORDS
 from doorward_dsl.lex_layout import Statement
+from doorward_dsl.parse_hints import WORDS, find_hint
 from doorward_dsl.parse_table import Unexpected
 from doorward_dsl.source import Source, Span
-from doorward_dsl.suggest import near_miss
 
 __all__ = ["explain", "explain_trouble"]
-
-_WORDS = {
-    "IF": "if",
-    "CONTAINS": "contains",
-    "ELSE": "else",
-    "WITH": "with",
-    "AS": "as",
-    "NOT": "not",
-    "SOME": "some",
-    "EVERY": "every",
-    "PACKAGE": "package",
-    "IMPORT": "import",
-    "DEFAULT": "default",
-    "INFIX": "in",
-    "UNLESS": "unless",
-    "BY": "by",
-    "WITHIN": "within",
-    "TTL": "ttl",
-    "SINGLE_USE": "single_use",
-    "GIVEN": "given",
-    "WHEN": "when",
-    "EXPECT": "expect",
-}
-"""Kinds of token that are one word."""
 
 _MARKS = {
     "ASSIGN": "`:=`",
@@ -54,18 +30,14 @@ _KEYWORD_KINDS = frozenset(KEYWORDS.values()) - {"TRUE", "FALSE", "NULL"}
 _AFTER_SECOND_KEY = frozenset(("INFIX", "ATTR", "CALL", "INDEX"))
 """All that can follow `a, b` where only `a, b in xs` has a meaning."""
 
-_FOREIGN = {
-    "&&": "conditions on lines of their own must all hold; there is no `&&`",
-    "||": "write one rule for each alternative; there is no `||`",
-    "and": "conditions on lines of their own must all hold",
-    "or": "write one rule for each alternative",
-    "then": "a rule gives its value with `:=`, before `if`",
-    "when": "a condition comes after `if`",
-    "where": "a condition comes after `if`",
-    "return": "a rule gives its value with `:=`, before `if`",
-    "?": "write `else := …` for another value",
+_NO_IF = "each line of a body is a condition by itself, without another `if`"
+_AFTER_KEYWORD = {
+    ("IF", "LBODY"): _NO_IF,
+    ("IF", "SEP"): _NO_IF,
+    ("IF", "IF"): _NO_IF,
+    ("NOT", "NOT"): "one `not` is enough: what is negated twice may be left as it is",
 }
-"""Habits from other languages."""
+"""What is meant by a keyword where a value should stand, by it and what stands before it."""
 
 _HAPPENS = {
     "is never closed": "every `{`, `[` and `(` needs its closing fellow",
@@ -90,16 +62,18 @@ def explain(source: Source, statement: Statement, unexpected: Unexpected) -> Dia
     previous = tokens[at - 1] if at else None
     comma = _stray_comma(statement, unexpected)
     if comma is not None:
-        separate = "expressions of a body stand on lines of their own, or with `;` between them"
+        hint: str | None = "expressions of a body stand on lines of their own, or with `;` between them"
+        if _inside_parentheses(statement, comma):
+            hint = "several values together are an array, `[a, b]`, or a set, `{a, b}`"
         return Diagnostic(
-            "rego_parse_error", "unexpected `,`", Span(source, comma.start, comma.end), hint=separate
+            "rego_parse_error", "unexpected `,`", Span(source, comma.start, comma.end), hint=hint
         )
     message, hint = _special(statement, at, token, previous, expected)
     if message is None:
         what = "unexpected end of the statement" if token.kind == "$END" else f"unexpected {_shown(token)}"
         wanted = _wanted(statement, at, expected)
         message = f"{what}: expected {wanted}" if wanted else what
-        hint = hint or _hint(statement, at, token, previous, expected)
+        hint = hint or find_hint(source, statement, at, token, expected)
     return Diagnostic("rego_parse_error", message, Span(source, token.start, token.end), hint=hint)
 
 
@@ -119,6 +93,19 @@ def _stray_comma(statement: Statement, unexpected: Unexpected) -> Token | None:
         if depth < 0:
             return None
     return None
+
+
+def _inside_parentheses(statement: Statement, token: Token) -> bool:
+    """Whether the nearest bracket open at a token is a parenthesis."""
+    depth = 0
+    for other in reversed(statement.tokens[: _index(statement, token)]):
+        if other.text in (")", "]", "}"):
+            depth += 1
+        elif other.text in ("(", "[", "{"):
+            if depth == 0:
+                return other.text == "("
+            depth -= 1
+    return False
 
 
 def _index(statement: Statement, token: Token) -> int:
@@ -149,6 +136,8 @@ def _special(
     starts = at == 0 or (at == 1 and previous is not None and previous.kind == "DEFAULT")
     if starts and token.kind in _KEYWORD_KINDS and following in ("ASSIGN", "UNIFY", "IF", "CONTAINS", "LPAR"):
         return f"{token.text} keyword cannot be used for rule name", "choose another name"
+    if at == 0 and token.kind == "NOT" and following == "INFIX":
+        return "unexpected `not`: expected an operator", "write `not x in xs`"
     if at == 0 and token.kind not in ("IDENT", "$END"):
         return (
             f"unexpected {_shown(token)}: expected a rule",
@@ -160,7 +149,10 @@ def _special(
             "no white space stands before the dot of a reference, as in `input.user`",
         )
     if token.kind in _KEYWORD_KINDS and "JSON_PATH" not in expected and expected >= _EXPRESSION:
-        return f"unexpected {_shown(token)}: it is a keyword and cannot be a name here", None
+        return (
+            f"unexpected {_shown(token)}: it is a keyword and cannot be a name here",
+            _AFTER_KEYWORD.get((token.kind, previous.kind if previous is not None else "")),
+        )
     return None, None
 
 
@@ -170,6 +162,11 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
         return "a target such as `table.column`"
     if "GIVEN" in expected:
         return "`given`, `when` or `expect`"
+    if at == 1 and statement.verb in SOFT_WORDS and statement.verb != "mask":
+        own = [f"`{word}`" for word in SOFT_WORDS[statement.verb]]
+        if statement.verb == "credential":
+            own.append("`as`")
+        return _listed(["a reason in quotes", *(own or ("`if`", "`unless`"))])
     if expected >= _EXPRESSION:
         return "an expression"
     if (
@@ -190,58 +187,17 @@ def _wanted(statement: Statement, at: int, expected: frozenset[str]) -> str:
     if ending:
         names = [name for name in names if name not in ("`:=`", "`{`")]
     silent = ("INFIX", "ELSE", "WITH", "AS")
-    names += [f"`{word}`" for kind, word in _WORDS.items() if kind in expected and kind not in silent]
+    names += [f"`{word}`" for kind, word in WORDS.items() if kind in expected and kind not in silent]
     if "WITH" in expected and statement.verb == "mask" and "IF" not in expected:
         names.append("`with`")
-    if "AS" in expected and ("WITH" not in expected and not statement.verb):
+    if "AS" in expected and "WITH" not in expected and statement.verb in (None, "credential"):
         names.append("`as`")
     if len(names) > 1 and "`{`" in names:
         names.remove("`{`")
     if not names and "$END" in expected:
         return "the end of the statement"
+    return _listed(names)
+
+
+def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}" if names else ""
-
-
-def _hint(
-    statement: Statement, at: int, token: Token, previous: Token | None, expected: frozenset[str]
-) -> str | None:
-    word = token.text
-    if (
-        previous is not None
-        and token.kind == "INFIX"
-        and previous.text + word in _FOREIGN
-        and previous.end == token.start
-    ):
-        return _FOREIGN[previous.text + word]
-    if token.kind == "IDENT":
-        words = [_WORDS[kind] for kind in expected if kind in _WORDS]
-        found = near_miss(word, words)
-        if found or word in _FOREIGN:
-            return found or _FOREIGN[word]
-    if previous is not None and previous.kind == "IDENT" and token.kind != "INFIX":
-        found = _misspelt(statement, at - 1, previous)
-        if found:
-            return found
-    if token.kind == "LBODY" and "IF" in expected:
-        return "write `if` before the body"
-    if token.kind == "INFIX" and word == "==" and "ASSIGN" in expected:
-        return "write `:=` to give a value, or `if` before a condition"
-    if "DURATION" in expected and token.kind in ("NUMBER", "STRING"):
-        return "write the duration without quotes and with its unit: `500ms`, `60s`, `15m`, `8h` or `7d`"
-    if token.kind == "SEP" and previous is not None and previous.kind == "SEP":
-        return "one `;` is enough"
-    if previous is not None and previous.text == ";" and token.kind == "RBRACE":
-        return "leave out the last `;`"
-    return None
-
-
-def _misspelt(statement: Statement, at: int, previous: Token) -> str | None:
-    """Whether the name before the unexpected token was meant as a keyword."""
-    if at == 0:
-        return near_miss(previous.text, ("package", "import", "default", "governs", "test", *VERBS))
-    before = statement.tokens[at - 1].kind
-    if before in ENDERS:
-        return None
-    if before in ("SEP", "LBODY", "IF", "UNLESS", "BAR"):
-        return near_miss(previous.text, ("some", "every", "not"))
-    return None

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from doorward_dsl.lex import KEYWORDS, Token
 from doorward_dsl.parse_bodies import BodyBuilder
+from doorward_dsl.parse_habits import NAMES
 from doorward_dsl.parse_terms import kind_of
 from doorward_dsl.source import Span
 from doorward_dsl.suggest import near_miss
@@ -60,7 +61,10 @@ class RuleBuilder(BodyBuilder):
         if isinstance(term, Var):
             return (term.name,)
         if not isinstance(term, Ref) or not isinstance(term.head, Var):
-            raise self.refuse(f"unexpected {kind_of(term)}: expected a path such as `acme.users`", term.span)
+            hint = "write the path without quotes" if isinstance(term, Scalar) else None
+            raise self.refuse(
+                f"unexpected {kind_of(term)}: expected a path such as `acme.users`", term.span, hint
+            )
         path = [term.head.name]
         for part in term.path:
             if not isinstance(part, Scalar) or not isinstance(part.value, str):
@@ -167,7 +171,8 @@ class RuleBuilder(BodyBuilder):
             raise self.refuse(
                 f"{what} must have value assignment and/or body declaration",
                 head.span,
-                near_miss(self._name(head), ("package", "import", "default"))
+                NAMES.get(self._name(head))
+                or near_miss(self._name(head), ("package", "import", "default"))
                 or "write `:=` and a value, or `if` and a condition",
             )
         return [Rule(head, (), None, False, head.span)]

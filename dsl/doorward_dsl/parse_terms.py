@@ -233,7 +233,9 @@ class TermBuilder:
         name = [head.name]
         for part in path:
             if not isinstance(part, Scalar) or not isinstance(part.value, str):
-                raise self.refuse(f"a function's name cannot contain {a_kind_of(part)}", part.span)
+                hint = f"a function is called by its name, which cannot contain {a_kind_of(part)}"
+                message = f"undefined function `{name_span.text}`"
+                raise Refused(Diagnostic("rego_type_error", message, name_span, hint=hint))
             name.append(part.value)
         span = Span(self.source, name_span.start, end)
         if not args and name == ["set"]:

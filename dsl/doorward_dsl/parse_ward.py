@@ -34,7 +34,7 @@ from doorward_dsl.syntax import (
     Var,
 )
 
-__all__ = ["DETECTORS", "MASKERS", "Governs", "WardBuilder"]
+__all__ = ["DETECTORS", "MASKERS", "USAGE", "Governs", "WardBuilder"]
 
 MASKERS: dict[str, tuple[type[str] | type[int], ...]] = {
     "redact": (),
@@ -46,10 +46,10 @@ MASKERS: dict[str, tuple[type[str] | type[int], ...]] = {
 }
 """Every masker, and the types of its arguments."""
 
-DETECTORS = ("card_number", "email", "iban", "ip_address", "phone", "secret_key", "ssn")
+DETECTORS = ("card_number", "email", "iban", "ip_address", "jwt", "phone", "secret_key", "ssn")
 """What `content(…)` can look for."""
 
-_USAGE = {
+USAGE = {
     "redact": "redact",
     "null": "null",
     "partial": "partial(4)",
@@ -57,6 +57,7 @@ _USAGE = {
     "replace": 'replace("…")',
     "format_preserving": "format_preserving",
 }
+"""Every masker as it is written."""
 _PATH_STEP = re.compile(r'\.(\*|[A-Za-z_]\w*)|\[(?:(\d+)|(\*)|"([^"]*)")\]')
 _FIELD = re.compile(r"(?:\*|\w+)(?:\.(?:\*|\w+))+")
 _PATH = re.compile(rf"\$(?:{_PATH_STEP.pattern})*+")
@@ -168,7 +169,10 @@ class WardBuilder(RuleBuilder):
         elif isinstance(term, Call) and len(term.name) == 1:
             name, args = term.name[0], term.args
         else:
-            raise self.refuse(f"unexpected {kind_of(term)}: expected a masker", term.span, _all_maskers())
+            hint = _all_maskers()
+            if isinstance(term, Scalar) and term.value in MASKERS:
+                hint = f"write `{USAGE[str(term.value)]}`, without quotes"
+            raise self.refuse(f"unexpected {kind_of(term)}: expected a masker", term.span, hint)
         if name not in MASKERS:
             place = term.name_span if isinstance(term, Call) else term.span
             raise self.refuse(f"unknown masker `{name}`", place, near_miss(name, MASKERS) or _all_maskers())
@@ -180,11 +184,11 @@ class WardBuilder(RuleBuilder):
                 raise self.refuse(
                     f"the masker `{name}` takes literals, not {a_kind_of(arg)}",
                     arg.span,
-                    f"write `{_USAGE[name]}`",
+                    f"write `{USAGE[name]}`",
                 )
             values.append(value)  # type: ignore[arg-type]
         if tuple(type(value) for value in values) != wanted:
-            raise self.refuse(f"wrong arguments of the masker `{name}`", term.span, f"write `{_USAGE[name]}`")
+            raise self.refuse(f"wrong arguments of the masker `{name}`", term.span, f"write `{USAGE[name]}`")
         if name == "partial" and not 0 <= values[0] <= 64:  # type: ignore[operator]
             raise self.refuse("`partial` keeps between 0 and 64 characters", term.span)
         return Masker(name, tuple(values), term.span)
@@ -275,9 +279,10 @@ class WardBuilder(RuleBuilder):
         try:
             milliseconds = duration_ms(token.text)
         except ValueError as error:
-            raise self.refuse(
-                str(error), span, "the units are `ms`, `s`, `m`, `h` and `d`, as in `15m`"
-            ) from None
+            hint = "the units are `ms`, `s`, `m`, `h` and `d`, as in `15m`"
+            if any(character.isdigit() for character in token.text.lstrip("0123456789")):
+                hint = "a duration is one number and one unit: `90m`, not `1h30m`"
+            raise self.refuse(str(error), span, hint) from None
         if not 0 < milliseconds <= _LONGEST_MS:
             raise self.refuse("a duration lies between 1ms and ten years", span)
         return milliseconds
@@ -347,6 +352,7 @@ class WardBuilder(RuleBuilder):
         return "when", (kind.text, self.string(text).value, self.span(word.start, text.end))
 
     def expect(self, _word: Token, words: list[str | Term]) -> tuple[str, Any]:
+        """`expect block "reason"`"""
         return "expect", tuple(words)
 
     def word_term(self, term: Term) -> str | Term:
@@ -369,4 +375,4 @@ def _listed(names: Any) -> str:
 
 
 def _all_maskers() -> str:
-    return f"the maskers are {_listed(_USAGE.values())}"
+    return f"the maskers are {_listed(USAGE.values())}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorward_dsl import CompileError, Source, parse_module
+from doorward_dsl import CompileError, ParseError, Source, parse_module
 from doorward_dsl.compile import compile_modules, compile_query
 from doorward_dsl.parse import parse_query
 
@@ -34,6 +34,15 @@ REFUSED = [
     ('p if { $"{x}" }', UNSAFE, "2:11", "var `x`", ""),
     ("f(x) := y if { x == y }", UNSAFE, "2:21", "var `y`", ""),
     ("f(input.x) := 1", UNSAFE, "2:3", "cannot be an argument", "compare it in the body"),
+    ("p if { input.a with input.x as y }", UNSAFE, "2:32", "var `y`", ""),
+    ("p if { i > 0; input.a with input.x as i }", UNSAFE, "2:8", "var `i`", ""),
+    ('p if { $"{data.foo[_]}" }', COMPILE, "2:20", "var `_` is undeclared", ""),
+    ('p if { $"{data.foo[i]} {1}" }', COMPILE, "2:20", "var `i` is undeclared", ""),
+    ('p if { $"{f(x)}" }\nf(x) := x', COMPILE, "2:13", "var `x` is undeclared", ""),
+    ('p if { $"{[y | x := 1]}" }', UNSAFE, "2:12", "var `y` is unsafe", ""),
+    ("p := True", UNSAFE, "2:6", "var `True`", "did you mean `true`?"),
+    ("p if None == 1", UNSAFE, "2:6", "var `None`", "did you mean `null`?"),
+    ("p := {a: 1}", UNSAFE, "2:7", "var `a`", 'stands in quotes: `"a"`'),
     ("p if { print(x) }", COMPILE, "2:14", "var `x` is undeclared", ""),
     # names
     ("p if { x := 1; x := 2 }", COMPILE, "2:16", "var `x` assigned above", ""),
@@ -52,6 +61,9 @@ REFUSED = [
     ("import data.a\nimport data.b.a\np := a", COMPILE, "3:1", "shadow `import data.a`", "alias"),
     # calls
     ("p if { cuont([1]) }", TYPE, "2:8", "undefined function `cuont`", "did you mean `count`"),
+    ("p if { len([1]) > 1 }", TYPE, "2:8", "undefined function `len`", "did you mean `count`?"),
+    ('p := "a" + "b"', TYPE, "2:6", "`+`: invalid argument 1", "texts are joined by a template"),
+    ("p if { [1] == 1 }", TYPE, "2:8", "can never be equal", "is asked by `in`"),
     ("p if { data.t.ff(1) }\nf(x) := 1", TYPE, "2:8", "undefined function `data.t.ff`", "`data.t.f`"),
     ("p if { f(1) }\nf := 1", TYPE, "2:8", "undefined function `data.t.f`", ""),
     ("p if { count([1], 2, 3) }", TYPE, "2:8", "`count`: arity mismatch: takes 1 argument, got 3", "count("),
@@ -79,7 +91,7 @@ REFUSED = [
     ('p if "a" in [1]', TYPE, "2:6", "string and number", ""),
     ('p if { q == "a" with input as 1 }\nq := 1', TYPE, "2:8", "number and string", ""),
     ("p if count(1)", TYPE, "2:12", "`count`: invalid argument 1: got number", ""),
-    ('p if { 1 + "a" == 2 }', TYPE, "2:12", "`plus`: invalid argument 2", ""),
+    ('p if { 1 + "a" == 2 }', TYPE, "2:12", "`+`: invalid argument 2", ""),
     ('q := {"a": 1}\np if q.b', TYPE, "3:8", "undefined ref: `data.t.q.b`", "its keys are `a`"),
     ("q := 1\np if q.foo", TYPE, "3:6", "undefined ref: `data.t.q.foo`", ""),
     ('p if { x := {"a": [1, {"b": 2}]}; x.a[1].c }', TYPE, "2:42", "undefined ref: `x.a[1].c`", ""),
@@ -150,6 +162,14 @@ def test_base_documents_must_not_be_defined_again() -> None:
     compile_modules([module], data={"a": {"other": 1}})
     with pytest.raises(CompileError, match="conflicting rule for data path `a/b/c`"):
         compile_modules([module], data={"a": {"b": {"c": 2}}})
+
+
+@pytest.mark.parametrize("call", ["x[y]", "data.t[y]", "count[1]", "time[y]"])
+def test_a_function_is_called_by_its_name(call: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse_module(Source("t.rego", f"package t\np if {{ y := 1; {call}(1) }}\n"))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == (TYPE, f"undefined function `{call}`")
 
 
 WARNED = [

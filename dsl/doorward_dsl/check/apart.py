@@ -2,6 +2,10 @@
 
 In `k > xs[k]` the second argument binds what the first one needs. Such a line becomes two, `$ = xs[k]; k > $`, so that
 whoever runs a line can work out its arguments from left to right.
+
+Negation speaks of a call or a comparison, not of whether its arguments exist: `not startswith(input.name, "a")` has no
+answer where there is no name, just as without the `not`. So what a negated line has to look up or to call first gets a
+line of its own before it. Only a reference, alone or as a side of `==` and `=`, is negated with its absence.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ from doorward_dsl.syntax import (
     Assign,
     Body,
     Call,
+    Expr,
     ExprTerm,
     Literal,
+    Not,
     Object,
     Ref,
     Term,
@@ -74,6 +80,15 @@ class Splitter:
                 withs.append(modifier)
             yield replace(literal, withs=tuple(withs))
 
+    def lift_negated(self, literal: Literal) -> Iterator[Literal]:
+        """A line, after those that look up and call what it negates a statement about."""
+        if isinstance(literal.expr, Not):
+            lifted: list[Literal] = []
+            lift = _LiftNegated(lifted, literal.withs, self._name)
+            literal = replace(literal, expr=replace(literal.expr, expr=lift.expr(literal.expr.expr)))
+            yield from lifted
+        yield literal
+
     def _name(self) -> str:
         self._made += 1
         return f"$#s{self._made}"
@@ -123,4 +138,45 @@ class _Lift:
                 for key, value in term.pairs
             ]
             return Object(tuple(pairs), term.span)
+        return term
+
+
+class _LiftNegated:
+    """Replaces what has to be there before a negated expression can be judged by variables."""
+
+    def __init__(self, lifted: list[Literal], withs: tuple[With, ...], name: Callable[[], str]) -> None:
+        self._lifted = lifted
+        self._withs = withs
+        self._name = name
+
+    def expr(self, expr: Expr) -> Expr:
+        if isinstance(expr, Unify):
+            return replace(expr, left=self._side(expr.left), right=self._side(expr.right))
+        if not isinstance(expr, ExprTerm):
+            return expr
+        term = expr.term
+        if isinstance(term, Call):
+            part = self._side if term.name == ("equal",) else self._part
+            term = replace(term, args=tuple(map(part, term.args)))
+        else:
+            term = self._side(term)
+        return replace(expr, term=term)
+
+    def _side(self, term: Term) -> Term:
+        """A term whose own absence is what may be negated; that of its parts is not."""
+        if isinstance(term, Ref):
+            return replace(term, head=self._part(term.head), path=tuple(map(self._part, term.path)))
+        return self._part(term)
+
+    def _part(self, term: Term) -> Term:
+        if isinstance(term, Ref | Call):
+            var = Var(self._name(), term.span)
+            self._lifted.append(Literal(Unify(var, term, term.span), self._withs, term.span))
+            return var
+        if isinstance(term, Array | SetTerm):
+            return replace(term, items=tuple(map(self._part, term.items)))
+        if isinstance(term, Object):
+            return replace(
+                term, pairs=tuple((self._part(key), self._part(value)) for key, value in term.pairs)
+            )
         return term

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.check.tree import RuleTree
 from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.parse_habits import FUNCTIONS
 from doorward_dsl.signatures import OPERATORS, Signature, signatures
 from doorward_dsl.source import Span
 from doorward_dsl.suggest import nearest
@@ -84,7 +85,7 @@ def _unknown(call: Call, tree: RuleTree) -> Diagnostic:
             return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, notes=notes)
         return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, hint=hint)
     candidates = [known for known in signatures() if known not in OPERATORS and known not in _NOT_FUNCTIONS]
-    near = nearest(name, candidates, 0.7)
+    near = FUNCTIONS.get(name) or nearest(name, candidates, 0.7)
     hint = f"did you mean `{near}`?" if near else None
     return Diagnostic("rego_type_error", f"undefined function `{name}`", call.name_span, hint=hint)
 

@@ -67,7 +67,8 @@ def _unknown(kind: Type, key: str, walked: list[str], part: Term) -> Diagnostic:
     known = _names(without_null(kind))
     if not known:
         message = f"{owner} is {_described(kind)} and has no field `{key}`"
-        return Diagnostic("ward_unknown_field", message, part.span)
+        hint = f"write `count({'.'.join(walked)})`" if key in ("length", "size", "len", "count") else None
+        return Diagnostic("ward_unknown_field", message, part.span, hint=hint)
     near = nearest(key, known)
     listed = ", ".join(f"`{name}`" for name in known)
     hint = f"did you mean `{near}`?" if near else f"its fields are {listed}"

@@ -40,4 +40,7 @@ def check_statement(statement: Statement) -> Iterator[Diagnostic]:
 def _check_name(term: Term, what: str, code: str) -> Iterator[Diagnostic]:
     literal = isinstance(term, Scalar) and (not isinstance(term.value, str) or not term.value.strip())
     if literal or isinstance(term, Array | Object | Set):
-        yield Diagnostic(code, f"{what} must be a name, not `{term.span.text}`", term.span)
+        hint = None
+        if isinstance(term, Array | Set):
+            hint = "several have commas between them, without brackets"
+        yield Diagnostic(code, f"{what} must be a name, not `{term.span.text}`", term.span, hint=hint)

@@ -68,6 +68,21 @@ _MOST_HINTS: Final = 100
 """Unsafe variables of a module for which a near miss is looked for."""
 
 
+_CONSTANTS: Final = {
+    "true": "true",
+    "yes": "true",
+    "false": "false",
+    "no": "false",
+    "null": "null",
+    "nil": "null",
+    "none": "null",
+    "undefined": "null",
+}
+"""Constants as other languages write them."""
+
+_A_COLUMN: Final = "a column is masked as `table.column`, or as `*.column` in every table"
+
+
 class Orderer:
     """Orders the bodies of one module; what is unsafe is appended to `report`.
 
@@ -115,16 +130,17 @@ class Orderer:
         ordered = replace(statement, when=when, unless=unless, reason=reason)
         if isinstance(ordered, Mask):
             targets = tuple(
-                TermTarget(self._head(target.term, known), target.span)
+                TermTarget(self._head(target.term, known, _A_COLUMN), target.span)
                 if isinstance(target, TermTarget)
                 else target
                 for target in ordered.targets
             )
             return replace(ordered, targets=targets)
         if isinstance(ordered, Approve):
-            return replace(ordered, groups=tuple(self._head(group, known) for group in ordered.groups))
+            groups = tuple(self._head(group, known, _quoted(group)) for group in ordered.groups)
+            return replace(ordered, groups=groups)
         if isinstance(ordered, Credential) and ordered.role is not None:
-            return replace(ordered, role=self._head(ordered.role, known))
+            return replace(ordered, role=self._head(ordered.role, known, _quoted(ordered.role)))
         return ordered
 
     # --- bodies ------------------------------------------------------------------------------------------------
@@ -136,11 +152,11 @@ class Orderer:
             for literal, missing in _causes(rest, set(known).union(*map(variables, ordered))):
                 self._unsafe(literal, missing)
         bound = set(known)
-        lines = []
+        lines: list[Literal] = []
         for literal in ordered:
             outside, self._undeclared = self._undeclared, self._undeclared or _prints(literal)
             for line in self._splitter.split(literal, bound):
-                lines.append(self._literal(line, bound))
+                lines += self._splitter.lift_negated(self._literal(line, bound))
                 bound |= variables(line)
             self._undeclared = outside
         return (*lines, *rest)
@@ -217,17 +233,17 @@ class Orderer:
             self._require(term, bound)
         self._undeclared = outside
 
-    def _head(self, term: Term, known: Set[str]) -> Term:
+    def _head(self, term: Term, known: Set[str], hint: str | None = None) -> Term:
         """A term of which every variable has to be bound."""
-        self._require(term, known)
+        self._require(term, known, hint)
         return self._term(term, known)
 
     # --- messages ----------------------------------------------------------------------------------------------
 
-    def _require(self, term: Term, known: Set[str]) -> None:
+    def _require(self, term: Term, known: Set[str], hint: str | None = None) -> None:
         for part in open_terms(term):
             if isinstance(part, Var) and part.name not in known and part.name not in ROOTS:
-                self._tell(part.name, part.span)
+                self._tell(part.name, part.span, hint)
 
     def _unsafe(self, literal: Literal, missing: Set[str]) -> None:
         places: dict[str, Span] = {}
@@ -239,16 +255,23 @@ class Orderer:
         for name, span in places.items():
             self._tell(name, span)
 
-    def _tell(self, name: str, span: Span) -> None:
+    def _tell(self, name: str, span: Span, hint: str | None = None) -> None:
         written = name.partition("#")[0]
         if written == "$" or (written, span) in self._told:
             return
         self._told.add((written, span))
         near = None
+        after = span.source.text[span.end : span.end + 2].lstrip()
         if written != "_" and len(self._told) <= _MOST_HINTS:
             near = nearest(written, self._names, 0.75)
-        if near:
+        if written.lower() in _CONSTANTS:
+            hint = f"did you mean `{_CONSTANTS[written.lower()]}`?"
+        elif near:
             hint = f"did you mean `{near}`?"
+        elif hint is not None:
+            pass
+        elif after.startswith(":") and not after.startswith(":="):
+            hint = f'a key that is a text stands in quotes: `"{written}"`'
         elif written == "_":
             hint = (
                 "a wildcard cannot be used where a value is needed; under `not` use a rule or a comprehension"
@@ -259,6 +282,11 @@ class Orderer:
         if self._undeclared:
             code, message = "rego_compile_error", f"var `{written}` is undeclared"
         self._report.append(Diagnostic(code, message, span, hint=hint))
+
+
+def _quoted(term: Term) -> str:
+    """What helps where a name was to be written, and a variable was."""
+    return f'a name stands in quotes: `"{term.span.text}"`'
 
 
 def _prints(literal: Literal) -> bool:

@@ -6,10 +6,10 @@ from typing import Final, Protocol
 
 from doorward_dsl.check.matching import Matcher
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
-from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, values_of
+from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
 from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.signatures import signatures
+from doorward_dsl.signatures import OPERATORS, signatures
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Array,
@@ -58,6 +58,8 @@ _MOST_ITEMS: Final = 32
 _MOST_FIELDS: Final = 128
 """Larger literal objects are taken as maps."""
 
+
+_JOINING: Final = 'texts are joined by a template, `$"{a}{b}"`, or by `concat`'
 
 _MEMBERSHIP: Final = frozenset({("internal", "member_2"), ("internal", "member_3")})
 
@@ -171,7 +173,11 @@ class TermTypes:
 
     def _mismatch(self, left: Type | None, right: Type | None, span: Span) -> None:
         message = f"match error: {shown(left)} and {shown(right)} can never be equal"
-        self._error(message, span)
+        hint = None
+        for whole, part in ((left, right), (right, left)):
+            if isinstance(whole, ArrayType | SetType) and unifies(values_of(whole), part):
+                hint = "whether a value is among several is asked by `in`"
+        self._error(message, span, hint)
 
     def _error(self, message: str, span: Span, hint: str | None = None) -> None:
         self.report.append(Diagnostic("rego_type_error", message, span, hint=hint))
@@ -315,8 +321,8 @@ class TermTypes:
             given = self.kind(arg)
             if not self._matcher.bind(arg, wanted):
                 name = ".".join(call.name)
-                message = f"`{name}`: invalid argument {number}: got {shown(given)}, wants {shown(wanted)}"
-                self._error(message, arg.span)
+                message = f"`{OPERATORS.get(name, name)}`: invalid argument {number}: got {shown(given)}, wants {shown(wanted)}"
+                self._error(message, arg.span, _JOINING if name == "plus" and given == STRING else None)
                 return
 
     # --- references --------------------------------------------------------------------------------------------
