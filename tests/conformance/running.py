@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from doorward.compile import compile_program
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
+from doorward.run.effects import GRANTED_TO_QUERIES
 from doorward.run.errors import EvaluationError
 from doorward.run.reference import ReferenceProgram
 from doorward.run.values import UNDEFINED, Value
@@ -69,7 +70,9 @@ def _evaluate(case: Case, make: Callable[[Program, dict[str, Value]], Evaluator]
     if case.input_term is not None:
         term = compile_query(parse_query(f"x = {case.input_term}"), program)
         document = evaluator.query(term)[0]["x"]
-    return evaluator.query(query, document, call=CallContext(strict=case.strict_error))
+    return evaluator.query(
+        query, document, call=CallContext(strict=case.strict_error, grants=GRANTED_TO_QUERIES)
+    )
 
 
 def _check_error(case: Case, error: PolicyError | EvaluationError) -> None:

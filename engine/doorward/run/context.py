@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 from doorward.run.budget import Budget, Limits
+from doorward.run.effects import NOTHING_GRANTED, Effect, Effects, Grants
 from doorward.run.values import UNDEFINED, Value
 
 __all__ = ["CallContext"]
 
-_NO_CAPABILITIES: Final[frozenset[str]] = frozenset()
 _DEFAULT_LIMITS: Final = Limits()
 
 
@@ -21,20 +22,20 @@ class CallContext(Budget):
     Make a fresh one for each call; it is never shared between threads. `now_ns` is the only clock a policy
     sees, read once at the most. `strict` raises the errors of built-ins, where otherwise the expression is
     undefined; decisions are strict so that an error in a condition restricts instead of vanishing.
-    `capabilities` name what built-ins may do beyond computing.
+    `grants` say what built-ins may ask of the world beyond the request; what they were answered is in `recorded`.
 
     One is made for every decision, so it costs as little as an object can: it is its own budget, and what few
     policies ask for (the clock, the cache of built-ins) is made when asked for.
     """
 
-    __slots__ = ("_cache", "_now_ns", "capabilities", "data", "input", "memo", "mocks", "seed", "strict")
+    __slots__ = ("_cache", "_now_ns", "data", "grants", "input", "memo", "mocks", "seed", "strict")
 
     def __init__(
         self,
         now_ns: int | None = None,
         limits: Limits = _DEFAULT_LIMITS,
         strict: bool = True,
-        capabilities: frozenset[str] = _NO_CAPABILITIES,
+        grants: Grants = NOTHING_GRANTED,
         seed: int | None = None,
     ) -> None:
         self._limits = limits
@@ -43,7 +44,7 @@ class CallContext(Budget):
         self._now_ns = now_ns
         self._cache: dict[Any, Any] | None = None
         self.strict = strict
-        self.capabilities = capabilities
+        self.grants = grants
         self.seed = seed
         self.memo: dict[int, Value] = {}
         self.mocks: dict[str, Any] | None = None
@@ -63,6 +64,16 @@ class CallContext(Budget):
         if self._cache is None:
             self._cache = {}
         return self._cache
+
+    @property
+    def recorded(self) -> tuple[Effect, ...]:
+        """What non-deterministic built-ins answered, in the order of asking."""
+        effects: Effects | None = None if self._cache is None else self._cache.get(Effects)
+        return () if effects is None else tuple(effects.recorded.values())
+
+    def replay(self, effects: Iterable[Effect]) -> None:
+        """Give these answers where they are asked for again, and ask nothing of the world."""
+        self.cache[Effects] = Effects(effects)
 
     def random(self) -> random.Random:
         """The random numbers of this evaluation; reproducible when a seed was given."""
@@ -84,7 +95,7 @@ class _Nested(CallContext):
     def __init__(self, outer: CallContext) -> None:
         self._outer: CallContext = outer._outer if isinstance(outer, _Nested) else outer
         self.strict = outer.strict
-        self.capabilities = outer.capabilities
+        self.grants = outer.grants
         self.seed = outer.seed
         self.memo = {}
         self.mocks = outer.mocks

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from doorward.run.builtins import BUILTINS
+from doorward.run.effects import NONDETERMINISTIC, Grants
 from doorward.run.errors import BudgetExceeded
 from doorward.run.values import Value, key
 
@@ -19,10 +20,10 @@ NOW = 1_700_000_000_123_456_789
 class Call:
     """A query's context with a fixed clock and fixed randomness."""
 
-    def __init__(self, *capabilities: str, now_ns: int = NOW, steps: int = 20_000_000) -> None:
+    def __init__(self, *hosts: str, now_ns: int = NOW, steps: int = 20_000_000) -> None:
         self.now_ns = now_ns
         self.cache: dict[Any, Any] = {}
-        self.capabilities = frozenset(capabilities)
+        self.grants = Grants(NONDETERMINISTIC, frozenset(hosts))
         self.charged = 0
         self._steps = steps
         self._random = random.Random(7)

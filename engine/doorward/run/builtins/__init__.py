@@ -38,10 +38,10 @@ from . import (
     uri,
     yaml_text,
 )
-from .builtin import NETWORK, Builtin, BuiltinCall, Table
+from .builtin import Builtin, BuiltinCall, Table
 from .metering import metered
 
-__all__ = ["BUILTINS", "NETWORK", "Builtin", "BuiltinCall", "Table"]
+__all__ = ["BUILTINS", "Builtin", "BuiltinCall", "Table"]
 
 BUILTINS: Final[Table] = metered(
     {

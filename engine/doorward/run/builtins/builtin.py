@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Container, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from doorward.run.effects import Grants
 from doorward.run.values import Value
 
-__all__ = ["NETWORK", "Builtin", "BuiltinCall", "Table", "contextual", "pure"]
-
-NETWORK: Final = "network"
-"""The capability that `http.send` and `net.lookup_ip_addr` need; off unless granted."""
+__all__ = ["Builtin", "BuiltinCall", "Table", "contextual", "pure"]
 
 
 class BuiltinCall(Protocol):
@@ -32,8 +30,8 @@ class BuiltinCall(Protocol):
         """Take `steps` from the budget of the query; raises BudgetExceeded when none are left."""
 
     @property
-    def capabilities(self) -> Container[str]:
-        """The capabilities granted to the policy, such as `NETWORK`."""
+    def grants(self) -> Grants:
+        """What the policy may ask of the world."""
 
     def random(self) -> random.Random:
         """The query's source of randomness."""

@@ -1,69 +1,48 @@
-"""`http.send`: requests to elsewhere, for policies that were granted the network."""
+"""`http.send`: requests to elsewhere, for policies that were granted the host.
+
+An evaluation asks the same thing once. What `cache` and `force_cache` would keep between evaluations is not kept:
+a decision must not depend on the ones before it.
+"""
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
-import httpx
+from doorward.run.errors import BuiltinError, EvaluationError, TypeMismatchError
+from doorward.run.values import Value
 
-from doorward.run.errors import BuiltinError
-from doorward.run.values import Value, key
-
-from .builtin import NETWORK, BuiltinCall, contextual
-from .json_text import json_text, json_value, parse_json
-from .operands import NUMBERS, mapping, operand_error, text, utf8
-from .terms import quoted, term_text
+from .builtin import BuiltinCall
+from .effectful import effectful, permit_host
+from .http_exchange import Answer, NetworkError, exchanged
+from .json_text import json_value, parse_json
+from .operands import mapping, operand_error, text
+from .terms import term_text
+from .yaml_text import unmarshal as yaml_unmarshal
 
 __all__ = ["BUILTINS", "checked_request"]
 
 _NAME: Final = "http.send"
 _REQUIRED: Final = frozenset({"method", "url"})
-_HELD: Final = frozenset(
+_SWITCHES: Final = frozenset(
     {
-        *(
-            "body",
-            "enable_redirect",
-            "force_json_decode",
-            "headers",
-            "max_retry_attempts",
-            "raise_error",
-            "raw_body",
-        ),
-        *("timeout", "tls_insecure_skip_verify"),
+        *("cache", "enable_redirect", "force_cache", "force_json_decode", "force_yaml_decode", "raise_error"),
+        *("tls_insecure_skip_verify", "tls_use_system_certs"),
     }
 )
-# what only says how answers may be kept between queries, which they are not
-_CACHING: Final = frozenset(
-    {
-        *("cache", "cache_ignored_headers", "caching_mode", "force_cache", "force_cache_duration_seconds"),
+_ALLOWED: Final = (
+    _REQUIRED
+    | _SWITCHES
+    | {
+        *("body", "cache_ignored_headers", "caching_mode", "force_cache_duration_seconds", "headers"),
+        *("max_retry_attempts", "raw_body", "timeout", "tls_server_name"),
+        *("tls_ca_cert", "tls_ca_cert_env_variable", "tls_ca_cert_file"),
+        *("tls_client_cert", "tls_client_cert_env_variable", "tls_client_cert_file"),
+        *("tls_client_key", "tls_client_key_env_variable", "tls_client_key_file"),
     }
 )
-_OTHERS: Final = frozenset(
-    {
-        *(
-            "force_yaml_decode",
-            "tls_ca_cert",
-            "tls_ca_cert_env_variable",
-            "tls_ca_cert_file",
-            "tls_client_cert",
-        ),
-        *(
-            "tls_client_cert_env_variable",
-            "tls_client_cert_file",
-            "tls_client_key",
-            "tls_client_key_env_variable",
-        ),
-        *("tls_client_key_file", "tls_server_name", "tls_use_system_certs"),
-    }
-)
-_ALLOWED: Final = _REQUIRED | _HELD | _CACHING | _OTHERS
-_TIMEOUT: Final = 5.0
-_MAX_TIMEOUT: Final = 60.0
-_MAX_BODY: Final = 8 * 1024 * 1024
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m)")
-_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_YAML: Final = frozenset({"application/yaml", "application/x-yaml"})
 
 
 def checked_request(name: str, request: Value) -> dict[Any, Value]:
@@ -79,97 +58,65 @@ def checked_request(name: str, request: Value) -> dict[Any, Value]:
 
 
 def send(call: BuiltinCall, request: Value) -> Value:
-    given = checked_request(_NAME, request)
-    if NETWORK not in call.capabilities:
-        raise BuiltinError(f"{_NAME}: the network is not open to policies here")
-    unsupported = given.keys() & _OTHERS
-    if unsupported:
-        raise BuiltinError(f"{_NAME}: `{min(unsupported)}` is not supported")
-    place = (_NAME, key(given))
-    if place not in call.cache:
-        call.cache[place] = _answer(given)
-    return call.cache[place]
-
-
-def _answer(given: dict[Any, Value]) -> Value:
-    method, url = given["method"], given["url"]
-    if type(method) is not str or type(url) is not str:
-        raise BuiltinError(f"{_NAME}: `method` and `url` must be strings")
-    if not url.lower().startswith(("http://", "https://")):
-        raise BuiltinError(f"{_NAME}: the scheme of {quoted(url)} must be `http` or `https`")
-    raise_error = given.get("raise_error", True) is not False
     try:
-        status, phrase, headers, body = _exchanged(method.upper(), url, given)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        if raise_error:
-            raise BuiltinError(f"{_NAME}: {type(error).__name__}: {error}") from None
-        return {"status_code": 0, "error": {"code": "eval_http_send_network_error", "message": str(error)}}
-    answer: dict[str, Value] = {
-        "status": phrase,
-        "status_code": status,
-        "raw_body": text(body),
-        "headers": headers,
+        given = checked_request(_NAME, request)
+        _check_options(given)
+        answer = exchanged(given, partial(permit_host, call, _NAME))
+        return _response(answer, given)
+    except NetworkError as error:
+        return _failed(request, BuiltinError(f"{_NAME}: {error}"), "eval_http_send_network_error", str(error))
+    except (BuiltinError, TypeMismatchError) as error:
+        return _failed(request, error, "eval_http_send_internal_error", error.message)
+
+
+def _failed(request: Value, error: EvaluationError, code: str, message: str) -> Value:
+    """The answer where the policy asked for one instead of an error."""
+    if type(request) is dict and request.get("raise_error") is False:
+        return {"status_code": 0, "error": {"code": code, "message": message}}
+    raise error
+
+
+def _check_options(given: dict[Any, Value]) -> None:
+    for name in _SWITCHES & given.keys():
+        if type(given[name]) is not bool:
+            raise BuiltinError(f"{_NAME}: `{name}` must be true or false")
+    if given.get("force_cache") is True and "force_cache_duration_seconds" not in given:
+        raise BuiltinError(
+            f"{_NAME}: 'force_cache' set but 'force_cache_duration_seconds' parameter is missing"
+        )
+    mode = given.get("caching_mode", "serialized")
+    if (given.get("cache") or given.get("force_cache")) and mode not in ("serialized", "deserialized"):
+        raise BuiltinError(f"{_NAME}: invalid value specified for caching_mode: {term_text(mode)}")
+
+
+def _response(answer: Answer, given: dict[Any, Value]) -> Value:
+    raw = text(answer.body)
+    return {
+        "status": answer.status,
+        "status_code": answer.status_code,
+        "body": _decoded(raw, answer.headers, given),
+        "raw_body": raw,
+        "headers": answer.headers,
     }
-    kinds = headers.get("content-type", [""])
-    if given.get("force_json_decode") is True or "json" in str(kinds[0]):
-        answer["body"] = _decoded(body)
-    return answer
 
 
-def _decoded(body: bytes) -> Value:
+def _decoded(raw: str, headers: dict[str, Value], given: dict[Any, Value]) -> Value:
+    """The body as a value, or null where it is not one that the policy asked for."""
+    kind = headers.get("content-type", [""])[0].partition(";")[0].strip().lower()
     try:
-        return json_value(parse_json(text(body)))
-    except (ValueError, json.JSONDecodeError):
+        if given.get("force_json_decode") is True or "json" in kind:
+            return json_value(parse_json(raw))
+        if given.get("force_yaml_decode") is True or kind in _YAML:
+            return yaml_unmarshal(raw)
+    except (ValueError, EvaluationError):
         return None
+    return None
 
 
-def _exchanged(method: str, url: str, given: dict[Any, Value]) -> tuple[int, str, dict[str, Value], bytes]:
-    content: bytes | None = None
-    if "raw_body" in given:
-        content = utf8(given["raw_body"]) if type(given["raw_body"]) is str else b""
-    elif "body" in given:
-        content = utf8(json_text(given["body"]))
-    verify = given.get("tls_insecure_skip_verify") is not True
-    redirects = given.get("enable_redirect") is True
-    options: dict[str, Any] = {"timeout": _timeout(given.get("timeout")), "follow_redirects": redirects}
-    with (
-        httpx.Client(verify=verify, trust_env=False, **options) as client,
-        client.stream(method, url, content=content, headers=_headers(given.get("headers", {}))) as response,
-    ):
-        parts: list[bytes] = []
-        size = 0
-        for part in response.iter_bytes():
-            size += len(part)
-            if size > _MAX_BODY:
-                raise BuiltinError(f"{_NAME}: the answer is longer than {_MAX_BODY} bytes")
-            parts.append(part)
-        found: dict[str, Value] = {}
-        for name, value in response.headers.multi_items():
-            found.setdefault(name.lower(), []).append(value)
-        phrase = f"{response.status_code} {response.reason_phrase}".strip()
-        return response.status_code, phrase, found, b"".join(parts)
+def _place(args: Sequence[Value]) -> list[Value]:
+    """What may be recorded of a request: headers and bodies carry secrets."""
+    request = args[0] if type(args[0]) is dict else {}
+    return [{name: request[name] for name in ("method", "url") if name in request}]
 
 
-def _headers(value: Value) -> dict[str, str]:
-    if type(value) is not dict:
-        raise BuiltinError(f"{_NAME}: invalid type for headers key")
-    for name, one in value.items():
-        if type(name) is not str or type(one) is not str:
-            raise BuiltinError(f"{_NAME}: invalid type for headers value {term_text(one)}")
-    return dict(value)
-
-
-def _timeout(value: Value) -> float:
-    if value is None:
-        return _TIMEOUT
-    if type(value) in NUMBERS:
-        seconds = float(value) * 1e-9
-    else:
-        match = _DURATION.fullmatch(value) if type(value) is str else None
-        if match is None:
-            raise BuiltinError(f"{_NAME}: invalid timeout value {term_text(value)}")
-        seconds = float(match[1]) * _SECONDS[match[2]]
-    return min(seconds, _MAX_TIMEOUT) or _TIMEOUT
-
-
-BUILTINS: Final = contextual({_NAME: send})
+BUILTINS: Final = {_NAME: effectful(_NAME, send, shown=_place)}

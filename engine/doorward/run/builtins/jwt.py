@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from doorward.run.errors import BuiltinError
 from doorward.run.values import Value, compare
 
 from .builtin import BuiltinCall, contextual, pure
+from .effectful import effectful
 from .encoding import base64url_problem, decode_base64url
 from .json_text import is_valid, json_problem, json_text, parse_json
 from .keys import ALGORITHMS, SigningError, VerificationKey, jwk_keys, sign, verification_keys, verify
@@ -250,11 +251,11 @@ def _accepted(name: str, constraints: _Constraints, payload: dict[str, Any]) -> 
     return "nbf" not in payload or compare(now, payload["nbf"]) >= 0
 
 
-def encode_sign(header: Value, payload: Value, key: Value) -> Value:
+def encode_sign(call: BuiltinCall, header: Value, payload: Value, key: Value) -> Value:
     return _signed("io.jwt.encode_sign", json_text(header), json_text(payload), json_text(key))
 
 
-def encode_sign_raw(header: Value, payload: Value, key: Value) -> Value:
+def encode_sign_raw(call: BuiltinCall, header: Value, payload: Value, key: Value) -> Value:
     name = "io.jwt.encode_sign_raw"
     jwk = string(name, 3, key)
     return _signed(name, string(name, 1, header), string(name, 2, payload), jwk)
@@ -290,12 +291,14 @@ def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
+def _without_key(args: Sequence[Value]) -> list[Value]:
+    return list(args[:2])
+
+
 BUILTINS: Final = {
     **pure(
         {
             "io.jwt.decode": decode,
-            "io.jwt.encode_sign": encode_sign,
-            "io.jwt.encode_sign_raw": encode_sign_raw,
             **{
                 f"io.jwt.verify_{one.lower()}": _verifier(f"io.jwt.verify_{one.lower()}", one)
                 for one in sorted(ALGORITHMS)
@@ -303,4 +306,6 @@ BUILTINS: Final = {
         }
     ),
     **contextual({"io.jwt.decode_verify": decode_verify}),
+    "io.jwt.encode_sign": effectful("io.jwt.encode_sign", encode_sign, shown=_without_key),
+    "io.jwt.encode_sign_raw": effectful("io.jwt.encode_sign_raw", encode_sign_raw, shown=_without_key),
 }

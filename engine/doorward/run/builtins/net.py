@@ -13,7 +13,8 @@ from typing import Final
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value, key
 
-from .builtin import NETWORK, BuiltinCall, contextual, pure
+from .builtin import BuiltinCall, pure
+from .effectful import effectful, permit_host
 from .operands import ARRAYS, SETS, bounded, items, members, string
 
 __all__ = ["BUILTINS", "MAX_ADDRESSES"]
@@ -206,16 +207,12 @@ def lookup(call: BuiltinCall, host: Value) -> Value:
     address = _address(wanted)
     if address is not None:
         return frozenset([str(address)])
-    if NETWORK not in call.capabilities:
-        raise BuiltinError(f"{name}: the network is not open to policies here")
-    place = (name, wanted)
-    if place not in call.cache:
-        try:
-            answers = socket.getaddrinfo(wanted, None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise BuiltinError(f"{name}: lookup {wanted}: {error}") from None
-        call.cache[place] = frozenset(str(answer[4][0]).partition("%")[0] for answer in answers)
-    return call.cache[place]
+    permit_host(call, name, wanted)
+    try:
+        answers = socket.getaddrinfo(wanted, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise BuiltinError(f"{name}: lookup {wanted}: {error}") from None
+    return frozenset(str(answer[4][0]).partition("%")[0] for answer in answers)
 
 
 BUILTINS: Final = {
@@ -230,5 +227,5 @@ BUILTINS: Final = {
             "net.cidr_merge": merge,
         }
     ),
-    **contextual({"net.lookup_ip_addr": lookup}),
+    "net.lookup_ip_addr": effectful("net.lookup_ip_addr", lookup, revived=frozenset),
 }

@@ -8,7 +8,8 @@ from typing import Final
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import BuiltinCall, contextual, pure
+from .builtin import BuiltinCall, pure
+from .effectful import effectful
 from .numeric import sized
 from .operands import bounded, integer, integral, operand_error, string
 
@@ -69,13 +70,9 @@ def _places(name: str, places: Value) -> int:
 
 
 def random_integer(call: BuiltinCall, label: Value, bound: Value) -> Value:
-    text, limit = string("rand.intn", 1, label), abs(integer("rand.intn", 2, bound))
-    if limit == 0:
-        return 0
-    place = ("rand.intn", text, limit)
-    if place not in call.cache:
-        call.cache[place] = call.random().randrange(limit)
-    return call.cache[place]
+    string("rand.intn", 1, label)
+    limit = abs(integer("rand.intn", 2, bound))
+    return call.random().randrange(limit) if limit else 0
 
 
 BUILTINS: Final = {
@@ -91,5 +88,5 @@ BUILTINS: Final = {
             "bits.rsh": shift_right,
         }
     ),
-    **contextual({"rand.intn": random_integer}),
+    "rand.intn": effectful("rand.intn", random_integer),
 }

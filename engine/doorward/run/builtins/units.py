@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Final
 
 from doorward.run.errors import BuiltinError
-from doorward.run.values import UNDEFINED, Value, key
+from doorward.run.values import UNDEFINED, Value
 
-from .builtin import BuiltinCall, contextual, pure
+from .builtin import BuiltinCall, pure
+from .effectful import effectful
 from .numeric import parse_number, simplest, sized, wide
 from .operands import string
 from .terms import quoted
@@ -179,15 +180,11 @@ def _variant(byte: int) -> str:
 
 
 def uuid_random(call: BuiltinCall, label: Value) -> Value:
-    place = ("uuid.rfc4122", key(label))
-    if place not in call.cache:
-        bits = call.random().getrandbits(128)
-        bits = bits & ~(0xF000 << 64) | 0x4000 << 64  # version 4
-        bits = bits & ~(0xC000 << 48) | 0x8000 << 48  # variant of RFC 4122
-        digits = f"{bits:032x}"
-        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-        call.cache[place] = "-".join(parts)
-    return call.cache[place]
+    bits = call.random().getrandbits(128)
+    bits = bits & ~(0xF000 << 64) | 0x4000 << 64  # version 4
+    bits = bits & ~(0xC000 << 48) | 0x8000 << 48  # variant of RFC 4122
+    digits = f"{bits:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 BUILTINS: Final = {
@@ -200,5 +197,5 @@ BUILTINS: Final = {
             "uuid.parse": uuid_parse,
         }
     ),
-    **contextual({"uuid.rfc4122": uuid_random}),
+    "uuid.rfc4122": effectful("uuid.rfc4122", uuid_random),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from doorward.run.context import CallContext
+from doorward.run.effects import GRANTED_TO_QUERIES
 from doorward.run.errors import BudgetExceeded
 from doorward.run.reference.deciding import Outcome, decide
 from doorward.run.reference.evaluator import Evaluator
@@ -34,7 +35,7 @@ class ReferenceProgram:
 
         `call` is fresh; without one the errors of built-ins make undefined. Raises EvaluationError.
         """
-        context = call if call is not None else CallContext(strict=False)
+        context = call if call is not None else CallContext(strict=False, grants=GRANTED_TO_QUERIES)
         world = World(context, input, self.data)
         try:
             return [
