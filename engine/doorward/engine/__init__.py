@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from doorward.engine.engine import Engine, compile_policies
+from doorward.engine.modules import ModuleCache
 from doorward.engine.policies import PolicySet, fingerprint, policies_from, read_policies
 
-__all__ = ["Engine", "PolicySet", "compile_policies", "fingerprint", "policies_from", "read_policies"]
+__all__ = [
+    "Engine",
+    "ModuleCache",
+    "PolicySet",
+    "compile_policies",
+    "fingerprint",
+    "policies_from",
+    "read_policies",
+]

@@ -11,16 +11,16 @@ from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.request import AccessRequest, document_schemas
+from doorward.engine.modules import ModuleCache
 from doorward.engine.policies import PolicySet, policies_from, read_policies
 from doorward.engine.prepared import PreparedQuery
 from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.budget import Limits
 from doorward.run.values import UNDEFINED
 from doorward_dsl.compile import compile_modules, compile_query
-from doorward_dsl.diagnostics import Diagnostic, ParseError
-from doorward_dsl.parse import parse_module, parse_query
+from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.parse import parse_query
 from doorward_dsl.program import Program
-from doorward_dsl.syntax import Module
 
 __all__ = ["Engine", "compile_policies"]
 
@@ -29,18 +29,12 @@ _REMEMBERED: Final = 256
 """How many queries an engine keeps compiled."""
 
 
-def compile_policies(policies: PolicySet, *, strict: bool = False) -> Program:
+def compile_policies(
+    policies: PolicySet, *, strict: bool = False, modules: ModuleCache | None = None
+) -> Program:
     """Parse, resolve and check every module. Raises PolicyError with the diagnostics of all of them."""
-    modules: list[Module] = []
-    problems: list[Diagnostic] = []
-    for source in policies.sources:
-        try:
-            modules.append(parse_module(source))
-        except ParseError as error:
-            problems.extend(error.diagnostics)
-    if problems:
-        raise ParseError(problems)
-    return compile_modules(modules, schemas=document_schemas(), strict=strict, data=policies.data)
+    parsed = (ModuleCache() if modules is None else modules).parse(policies.sources)
+    return compile_modules(parsed, schemas=document_schemas(), strict=strict, data=policies.data)
 
 
 class Engine:
@@ -59,14 +53,16 @@ class Engine:
         strict: bool = False,
         limits: Limits = _DEFAULT_LIMITS,
         analyses: AnalysisCache | None = None,
+        modules: ModuleCache | None = None,
     ) -> None:
         """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors.
 
-        `analyses` are kept from an earlier revision: what a statement does, no policy changes.
+        `analyses` and `modules` are kept from an earlier revision: what a statement does, no policy changes,
+        and a file that is as it was is not parsed again.
         """
         self.policies = policies
         self._limits = limits
-        self._program = compile_policies(policies, strict=strict)
+        self._program = compile_policies(policies, strict=strict, modules=modules)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
         self._prepared: dict[tuple[str, bool], PreparedQuery] = {}

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from watchfiles import awatch
 
-from doorward.engine import Engine, fingerprint, read_policies
+from doorward.engine import Engine, ModuleCache, fingerprint, read_policies
 from doorward.facts.postgres import AnalysisCache
 from doorward.run.budget import Limits
 from doorward_dsl import PolicyError, render
@@ -62,6 +62,7 @@ class Revisions:
         self._strict = strict
         self._limits = limits
         self._analyses = AnalysisCache()
+        self._modules = ModuleCache()
         self._seen: object = None
 
     async def load(self) -> None:
@@ -88,7 +89,11 @@ class Revisions:
         for attempt in range(_ATTEMPTS):
             self._seen = fingerprint(self._root)
             engine = Engine(
-                read_policies(self._root), strict=self._strict, limits=self._limits, analyses=self._analyses
+                read_policies(self._root),
+                strict=self._strict,
+                limits=self._limits,
+                analyses=self._analyses,
+                modules=self._modules,
             )
             # a file written while the others were read makes a set that nobody ever meant
             if attempt == _ATTEMPTS - 1 or fingerprint(self._root) == self._seen:
