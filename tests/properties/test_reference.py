@@ -65,3 +65,21 @@ def test_statements_decide_the_same(text: str, base: Any, document: Any) -> None
     wanted = both.decide(both.reference, document, strict=False)
     for evaluator in (both.compiled, both.unindexed):
         assert both.decide(evaluator, document, strict=False) == wanted
+
+
+@_settings
+@given(governing(), documents, documents)
+def test_statements_fail_the_same(text: str, base: Any, document: Any) -> None:
+    """As above: a statement may be spared an error by a test of the request that is tried first, and nothing else."""
+    note(text)
+    both = Evaluators(text, {"base": base})
+    strict = both.decide(both.reference, document, strict=True)
+    lenient = both.decide(both.reference, document, strict=False)
+    for evaluator in (both.compiled, both.unindexed):
+        decision = both.decide(evaluator, document, strict=True)
+        assert strict.held <= decision.held <= strict.held | lenient.held
+        assert decision.failed <= strict.failed
+        spared = {name for name, _ in strict.failed - decision.failed}
+        assert {one for one in decision.held if one[0] in spared} == {
+            one for one in lenient.held if one[0] in spared
+        }
