@@ -12,7 +12,7 @@ from doorward_dsl.check.absence import check_absence
 from doorward_dsl.check.calls import check_calls
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
-from doorward_dsl.check.governs import check_kinds, governed_rules, governed_statements
+from doorward_dsl.check.governs import check_kinds, check_lookalikes, governed_rules, governed_statements
 from doorward_dsl.check.infer import infer
 from doorward_dsl.check.obligations import check_statement
 from doorward_dsl.check.recursion import check_recursion, dependencies
@@ -56,6 +56,7 @@ def compile_modules(
     if capabilities is not None:
         report += check_features(modules, capabilities)
     report += check_kinds(resolved.modules, requests.kinds)
+    report += check_lookalikes(resolved.modules, resolved.annotations)
     faulty: set[Rule | Statement] = set(resolved.faulty)
     defined = RuleTree(resolved.modules)
     report += check_conflicts(resolved.modules, defined)

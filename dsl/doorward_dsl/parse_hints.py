@@ -68,6 +68,7 @@ def find_hint(
         _operators(before, token)
         or (_words(statement, previous, token, expected) if token.kind == "IDENT" else None)
         or (_in_statement(statement, before, token, expected) if statement.verb in SOFT_WORDS else None)
+        or (_in_governs(token) if statement.verb == "governs" else None)
         or _marks(previous, token, expected)
         or (_misspelt(source, statement, at - 1) if at else None)
     )
@@ -138,6 +139,12 @@ def _in_statement(
     if "IF" in expected and token.kind in ("IDENT", "NOT", "SOME", "EVERY", "LPAR"):
         return "a condition comes after `if`"
     return None
+
+
+def _in_governs(token: Token) -> str | None:
+    if token.kind == "STRING":
+        return "a kind is written without quotes: `governs postgres`"
+    return "several kinds have commas between them" if token.kind == "IDENT" else None
 
 
 def _marks(previous: Token | None, token: Token, expected: frozenset[str]) -> str | None:

@@ -211,6 +211,63 @@ def test_governs(text: str, place: str, message: str, hint: str) -> None:
     assert hint in (first.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "verb"),
+    [
+        ('block("x") if sql.writes', "3:1", "block"),
+        ('deny contains "x" if sql.writes', "3:1", "block"),
+        ("default allow := false\nallow if sql.read_only", "3:9", "allow"),
+        ('block "x" if true\nallow.it := 1', "4:1", "allow"),
+    ],
+)
+def test_rules_that_look_like_statements_are_warned_of(text: str, place: str, verb: str) -> None:
+    (warning,) = compiled(f"package a\ngoverns postgres\n{text}").warnings
+    assert str(warning.span) == f"0.ward:{place}"
+    assert warning.message.endswith("is a plain rule here, and decides nothing")
+    assert f'`{verb} "reason" if …`' in (warning.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'block(x) := x\nallow "r" if block(1)',
+        'deny contains 1\nallow "r" if some x in deny',
+        'deny := 1\nallow "r" unless deny',
+        "helper.deny := 1",
+    ],
+)
+def test_rules_that_something_reads_may_have_any_name(text: str) -> None:
+    assert compiled(f"package a\ngoverns postgres\n{text}").warnings == ()
+
+
+def test_rules_of_annotated_packages_may_have_the_names_of_verbs() -> None:
+    annotated = (
+        "# METADATA\n# scope: package\n# custom:\n#   governs: [postgres]\npackage a\ngoverns postgres\n"
+    )
+    assert compiled(f'{annotated}deny contains "x" if sql.writes').warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place", "hint"),
+    [
+        ('block "x" if "a" in sql.read_only', "rego_type_error", "3:21", ""),
+        ('block "x" if principal.groups == "a"', "rego_type_error", "3:14", "is asked by `in`"),
+        ('block "x" if sql.tables.length > 3', "ward_unknown_field", "3:25", "write `count(sql.tables)`"),
+        ('approve "x" by dba', "rego_unsafe_var_error", "3:16", 'a name stands in quotes: `"dba"`'),
+        ('approve "x" by ["a", "b"]', "ward_approval_error", "3:16", "without brackets"),
+        ("credential as readonly", "rego_unsafe_var_error", "3:15", 'a name stands in quotes: `"readonly"`'),
+        ("mask ssn with hash", "rego_unsafe_var_error", "3:6", "a column is masked as `table.column`"),
+        ('block "x" if sqll.writes', "rego_unsafe_var_error", "3:14", "did you mean `sql`?"),
+    ],
+)
+def test_habits_are_explained(text: str, code: str, place: str, hint: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(f"package a\ngoverns postgres\n{text}")
+    first = caught.value.diagnostics[0]
+    assert (first.code, str(first.span)) == (code, f"0.ward:{place}")
+    assert hint in (first.hint or "")
+
+
 def test_annotated_packages_take_part_with_the_rules_that_have_a_verb_for_a_name() -> None:
     annotated = "# METADATA\n# custom:\n#   governs: [postgres]\npackage p\n"
     rules = (

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
+from doorward_dsl.check.tree import is_global
 from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.lex_ahead import VERBS
+from doorward_dsl.parse_habits import STATEMENTS
 from doorward_dsl.program import GovernedRule, GovernedStatement, Verb
 from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.resolve.metadata import AnnotationIndex
@@ -17,15 +21,25 @@ from doorward_dsl.syntax import (
     Annotations,
     Approve,
     Block,
+    Call,
     Mask,
     Module,
+    Ref,
     Rule,
+    Scalar,
     Statement,
 )
+from doorward_dsl.walk import deep_terms, rule_chain, statement_terms
 
-__all__ = ["ALL_KINDS", "check_kinds", "governed_rules", "governed_statements"]
+__all__ = ["ALL_KINDS", "check_kinds", "check_lookalikes", "governed_rules", "governed_statements"]
 
 ALL_KINDS: Final = "*"
+
+_LOOKALIKES: Final = {**STATEMENTS, **{verb: verb for verb in VERBS}}
+"""Names of rules that were meant as statements, and those statements' verbs."""
+
+_DEEPEST: Final = 32
+"""Elements of a path that is read that are looked at."""
 
 _VERBS: Final[dict[str, Verb]] = {
     "allow": "allow",
@@ -124,6 +138,44 @@ def check_kinds(modules: Iterable[Module], known: Collection[str]) -> Iterator[D
             kinds = governs if isinstance(governs, list) else [] if governs is None else [governs]
             for kind in kinds:
                 yield from _check_kind(kind, one.span, known)
+
+
+def check_lookalikes(modules: Sequence[Module], annotations: AnnotationIndex) -> Iterator[Diagnostic]:
+    """Plain rules that look as if they decided something, where statements do; unless something reads them."""
+    suspects: dict[tuple[str, ...], Rule] = {}
+    for module in modules:
+        if module.governs and not _annotated_kinds(annotations.of_package(module.package)):
+            place = len(module.package) + 1
+            for rule in module.rules:
+                path = static_path(rule.head.ref)[: place + 1]
+                if len(path) > place and path[place] in _LOOKALIKES:
+                    suspects.setdefault(path, rule)
+    if suspects:
+        for path in suspects.keys() - _read(modules):
+            name = path[-1]
+            hint = f'a statement is written `{_LOOKALIKES[name]} "reason" if …`'
+            message = f"`{name}` is a plain rule here, and decides nothing"
+            yield Diagnostic("ward_governs_error", message, suspects[path].head.span, "warning", hint)
+
+
+def _read(modules: Iterable[Module]) -> set[tuple[str, ...]]:
+    """What the modules read by name, and every path on the way."""
+    found: set[tuple[str, ...]] = set()
+    for module in modules:
+        heads = [term for statement in module.statements for term in statement_terms(statement)]
+        bodies = [body for one in module.statements for body in (one.when, one.unless) if body]
+        for rule in module.rules:
+            for link in rule_chain(rule):
+                heads += [term for term in (link.head.key, link.head.value) if term is not None]
+                bodies.append(link.body)
+        for term in deep_terms(*heads, bodies=bodies):
+            if isinstance(term, Call):
+                found.add(term.name)
+            elif isinstance(term, Ref) and is_global(term):
+                names = takewhile(lambda part: isinstance(part, Scalar), term.path)
+                whole = ("data", *(str(part.value) for part in names if isinstance(part, Scalar)))
+                found.update(whole[:length] for length in range(2, min(len(whole), _DEEPEST) + 1))
+    return found
 
 
 def _check_kind(kind: Any, span: Span, known: Collection[str]) -> Iterator[Diagnostic]:

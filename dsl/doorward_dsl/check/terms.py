@@ -303,6 +303,10 @@ class TermTypes:
     def _check_membership(self, call: Call) -> None:
         """`x in xs`, `k, x in xs`: what could be a member at all."""
         collection = self.kind(call.args[-1]) or ANY
+        if values_of(collection) is None and call.span.source.dialect == "ward":
+            # Rego lets it pass, and it never holds: a restriction would silently be none
+            self._error(f"a value of type {shown(collection)} has no members", call.args[-1].span)
+            return
         for part, wanted in zip(
             call.args[-2::-1], (values_of(collection), keys_of(collection)), strict=False
         ):
