@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, TypeAlias
 import orjson
 from pydantic import TypeAdapter
 
+from doorward.run.effects import Effect
+
 __all__ = [
     "Approval",
     "Credential",
@@ -132,6 +134,8 @@ class Decision:
     cacheable: bool
     facts: dict[str, Any]
     """What the engine made of the operation: `{"sql": {…}}`; empty where nothing was derived."""
+    effects: tuple[Effect, ...] = ()
+    """What non-deterministic built-ins answered, for an exact replay; empty unless such were granted."""
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as JSON-ready data."""

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 import orjson
@@ -18,6 +19,7 @@ from doorward.decide.request import DOCUMENTS
 from doorward.facts.postgres import Analysis, AnalysisCache, Catalogue, Settings
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
+from doorward.run.effects import NOTHING_GRANTED, Effect, Grants
 from doorward.run.errors import EvaluationError
 
 __all__ = ["Decider", "Evaluator", "operation_hash"]
@@ -46,6 +48,7 @@ class Decider:
         "_clock",
         "_conclusions",
         "_evaluator",
+        "_grants",
         "_ids",
         "_limits",
         "_plain_settings",
@@ -54,12 +57,19 @@ class Decider:
     )
 
     def __init__(
-        self, evaluator: Evaluator, revision: str, *, limits: Limits, analyses: AnalysisCache
+        self,
+        evaluator: Evaluator,
+        revision: str,
+        *,
+        limits: Limits,
+        analyses: AnalysisCache,
+        grants: Grants = NOTHING_GRANTED,
     ) -> None:
         self.revision = revision
         self._evaluator = evaluator
         self._limits = limits
         self._analyses = analyses
+        self._grants = grants
         self._clock = Clock()
         self._conclusions = Conclusions()
         self._plain_settings: dict[tuple[Any, ...], Settings] = {}
@@ -67,7 +77,13 @@ class Decider:
         self._prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
 
-    def decide(self, document: Any, catalogue: Catalogue | None, now_ns: int | None) -> Decision:
+    def decide(
+        self,
+        document: Any,
+        catalogue: Catalogue | None,
+        now_ns: int | None,
+        replaying: Iterable[Effect] | None = None,
+    ) -> Decision:
         """The decision on an access request document. Raises InvalidRequest, and nothing else."""
         now = time.time_ns() if now_ns is None else now_ns
         whole = complete(document, self._clock.instant(now))
@@ -87,7 +103,10 @@ class Decider:
                     refusal = _refusal(f"the statement cannot be analysed: {analysis.facts['opaque_reason']}")
             else:
                 refusal = _refusal(f"requests of kind `{kind}` cannot be analysed")
-        findings = self._evaluate(kind, whole, now)
+        call = CallContext(now, self._limits, grants=self._grants)
+        if replaying is not None:
+            call.replay(replaying)
+        findings = self._evaluate(kind, whole, call)
         found = self._conclusions.of(findings, refusal, analysis, catalogue, issuing=action == _ISSUE)
         return Decision(
             decision_id=f"{self._prefix}-{next(self._ids):x}",
@@ -102,6 +121,7 @@ class Decider:
             operation_hash=operation_hash(whole) if found.verdict == "approve" else "",
             cacheable=False,
             facts={"sql": analysis.facts} if analysis is not None else {},
+            effects=call.recorded,
         )
 
     def _analyse(self, operation: dict[str, Any], catalogue: Catalogue) -> Analysis:
@@ -122,9 +142,9 @@ class Decider:
             settings = self._plain_settings[key] = Settings(search_path, user, database, conforming)
         return settings
 
-    def _evaluate(self, kind: str, whole: dict[str, Any], now: int) -> Findings:
+    def _evaluate(self, kind: str, whole: dict[str, Any], call: CallContext) -> Findings:
         try:
-            return self._evaluator.evaluate(kind, whole, CallContext(now_ns=now, limits=self._limits))
+            return self._evaluator.evaluate(kind, whole, call)
         except EvaluationError as error:
             failure = error
         except RecursionError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,12 +11,15 @@ from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.request import AccessRequest, document_schemas
+from doorward.engine.granted import granted_to_decisions
 from doorward.engine.modules import ModuleCache
 from doorward.engine.policies import PolicySet, policies_from, read_policies
 from doorward.engine.prepared import PreparedQuery
 from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.budget import Limits
+from doorward.run.effects import Effect
 from doorward.run.values import UNDEFINED
+from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile import compile_modules, compile_query
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.parse import parse_query
@@ -30,21 +33,43 @@ _REMEMBERED: Final = 256
 
 
 def compile_policies(
-    policies: PolicySet, *, strict: bool = False, modules: ModuleCache | None = None
+    policies: PolicySet,
+    *,
+    strict: bool = False,
+    modules: ModuleCache | None = None,
+    capabilities: Capabilities | None = None,
 ) -> Program:
-    """Parse, resolve and check every module. Raises PolicyError with the diagnostics of all of them."""
+    """Parse, resolve and check every module, under `capabilities` if there are any.
+
+    Raises PolicyError with the diagnostics of all of them.
+    """
     parsed = (ModuleCache() if modules is None else modules).parse(policies.sources)
-    return compile_modules(parsed, schemas=document_schemas(), strict=strict, data=policies.data)
+    return compile_modules(
+        parsed, schemas=document_schemas(), strict=strict, data=policies.data, capabilities=capabilities
+    )
 
 
 class Engine:
     """One revision of policies and data, compiled. Immutable; any number of threads may decide with it
     at once.
 
+    `capabilities` say what policies and queries may use, and what they may ask of the world. Without any, all of the
+    language and every built-in is there, but decisions may use no built-in whose answer differs each time, and nothing
+    may reach the network: such a call fails, and in a decision restricts.
+
     `warnings` are what the compiler noticed but did not refuse. `limits` bound each evaluation.
     """
 
-    __slots__ = ("_compiled", "_decider", "_limits", "_prepared", "_program", "policies", "warnings")
+    __slots__ = (
+        "_capabilities",
+        "_compiled",
+        "_decider",
+        "_limits",
+        "_prepared",
+        "_program",
+        "policies",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -54,6 +79,7 @@ class Engine:
         limits: Limits = _DEFAULT_LIMITS,
         analyses: AnalysisCache | None = None,
         modules: ModuleCache | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors.
 
@@ -62,7 +88,8 @@ class Engine:
         """
         self.policies = policies
         self._limits = limits
-        self._program = compile_policies(policies, strict=strict, modules=modules)
+        self._capabilities = capabilities
+        self._program = compile_policies(policies, strict=strict, modules=modules, capabilities=capabilities)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
         self._prepared: dict[tuple[str, bool], PreparedQuery] = {}
@@ -71,14 +98,20 @@ class Engine:
             policies.revision,
             limits=limits,
             analyses=AnalysisCache() if analyses is None else analyses,
+            grants=granted_to_decisions(capabilities),
         )
 
     @classmethod
     def from_path(
-        cls, path: str | os.PathLike[str], *, strict: bool = False, limits: Limits = _DEFAULT_LIMITS
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        strict: bool = False,
+        limits: Limits = _DEFAULT_LIMITS,
+        capabilities: Capabilities | None = None,
     ) -> Self:
         """The engine of a directory of policies and data, or of one file. Raises PolicyError, OSError."""
-        return cls(read_policies(Path(path)), strict=strict, limits=limits)
+        return cls(read_policies(Path(path)), strict=strict, limits=limits, capabilities=capabilities)
 
     @classmethod
     def from_sources(
@@ -88,9 +121,10 @@ class Engine:
         *,
         strict: bool = False,
         limits: Limits = _DEFAULT_LIMITS,
+        capabilities: Capabilities | None = None,
     ) -> Self:
         """The engine of texts by file name (`{"p.rego": "package p …"}`) and data. Raises PolicyError."""
-        return cls(policies_from(sources, data), strict=strict, limits=limits)
+        return cls(policies_from(sources, data), strict=strict, limits=limits, capabilities=capabilities)
 
     @property
     def revision(self) -> str:
@@ -108,19 +142,21 @@ class Engine:
         *,
         catalogue: Catalogue | None = None,
         now_ns: int | None = None,
+        replaying: Iterable[Effect] | None = None,
     ) -> Decision:
         """The decision on one access request.
 
         `catalogue` is what the operation is read against: without one, every name in it is unknown.
-        `now_ns` fixes the clock (nanoseconds since 1970). Raises InvalidRequest; everything else that
-        may go wrong is a block.
+        `now_ns` fixes the clock (nanoseconds since 1970). `replaying` are the effects of an earlier
+        decision: with them and the clock of then, the decision is that of then, and nothing is asked of
+        the world. Raises InvalidRequest; everything else that may go wrong is a block.
         """
         document: Any = request
         if isinstance(request, AccessRequest):
             document = request.model_dump()
         elif type(request) is not dict and isinstance(request, Mapping):
             document = dict(request)
-        return self._decider.decide(document, catalogue, now_ns)
+        return self._decider.decide(document, catalogue, now_ns, replaying)
 
     def query(
         self,
@@ -130,26 +166,37 @@ class Engine:
         input_term: str | None = None,
         strict_builtin_errors: bool = False,
         now_ns: int | None = None,
+        recording: list[Effect] | None = None,
+        replaying: Iterable[Effect] | None = None,
     ) -> list[dict[str, Any]]:
         """Every answer to a Rego query such as `data.acme.analyst = x`, as the values of its variables.
 
         `input_term` gives the input as a Rego term instead of a JSON value. Sets come as sorted lists;
         no answer is `[]`. A built-in that fails makes its expression undefined, or with
-        `strict_builtin_errors` the query fail. Raises PolicyError for the query, EvaluationError from
+        `strict_builtin_errors` the query fail. `recording` takes what non-deterministic built-ins answered; given as
+        `replaying`, it is answered again. Raises PolicyError for the query, EvaluationError from
         its evaluation.
         """
         prepared = self.prepare(query, strict_builtin_errors=strict_builtin_errors)
         if input_term is not None:
-            term = compile_query(parse_query(f"value = {input_term}"), self._program)
+            term = compile_query(
+                parse_query(f"value = {input_term}"), self._program, capabilities=self._capabilities
+            )
             input = self._compiled.query(term)[0]["value"]  # noqa: A001
-        return prepared(input, now_ns=now_ns)
+        return prepared(input, now_ns=now_ns, recording=recording, replaying=replaying)
 
     def prepare(self, query: str, *, strict_builtin_errors: bool = False) -> PreparedQuery:
         """The query, compiled, to be asked many times; see `query`. Raises PolicyError."""
         key = (query, strict_builtin_errors)
         prepared = self._prepared.get(key)
         if prepared is None:
-            prepared = PreparedQuery(query, self._compiled, self._limits, strict=strict_builtin_errors)
+            prepared = PreparedQuery(
+                query,
+                self._compiled,
+                self._limits,
+                strict=strict_builtin_errors,
+                capabilities=self._capabilities,
+            )
             if len(self._prepared) >= _REMEMBERED:
                 self._prepared.clear()
             self._prepared[key] = prepared

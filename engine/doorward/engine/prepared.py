@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from doorward.compile import Compiled, Function, run
+from doorward.engine.granted import granted_to_queries
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
+from doorward.run.effects import Effect
 from doorward.run.values import UNDEFINED, Value
+from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile import compile_query
 from doorward_dsl.parse import parse_query
 
@@ -26,15 +30,24 @@ class PreparedQuery:
         allowed.value({"user": "ana"})  # True
     """
 
-    __slots__ = ("_answers", "_data", "_limits", "_strict", "_value", "query")
+    __slots__ = ("_answers", "_data", "_grants", "_limits", "_strict", "_value", "query")
 
-    def __init__(self, query: str, compiled: Compiled, limits: Limits, *, strict: bool) -> None:
-        """Compile. Raises PolicyError for the query."""
+    def __init__(
+        self,
+        query: str,
+        compiled: Compiled,
+        limits: Limits,
+        *,
+        strict: bool,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        """Compile, under `capabilities` if there are any. Raises PolicyError for the query."""
         self.query = query
         self._limits = limits
         self._strict = strict
+        self._grants = granted_to_queries(capabilities)
         self._data = compiled.data
-        body = compile_query(parse_query(query), compiled.program)
+        body = compile_query(parse_query(query), compiled.program, capabilities=capabilities)
         self._answers = compiled.prepare(body)
         self._value: Function | None
         try:
@@ -47,9 +60,18 @@ class PreparedQuery:
         input: Value = UNDEFINED,  # noqa: A002 - the name it has in Rego
         *,
         now_ns: int | None = None,
+        recording: list[Effect] | None = None,
+        replaying: Iterable[Effect] | None = None,
     ) -> list[dict[str, Any]]:
         """Every answer, as the JSON values of the query's variables; see `Engine.query`."""
-        answers = run(self._answers, self._context(input, now_ns))
+        call = self._context(input, now_ns)
+        if replaying is not None:
+            call.replay(replaying)
+        try:
+            answers = run(self._answers, call)
+        finally:
+            if recording is not None:
+                recording.extend(call.recorded)
         return [{name: to_json(value) for name, value in answer.items()} for answer in answers]
 
     def value(
@@ -72,6 +94,6 @@ class PreparedQuery:
         return value if type(value) in _AS_IT_IS else to_json(value)
 
     def _context(self, given: Value, now_ns: int | None) -> CallContext:
-        call = CallContext(now_ns, self._limits, self._strict)
+        call = CallContext(now_ns, self._limits, self._strict, self._grants)
         call.input, call.data = given, self._data
         return call
