@@ -9,12 +9,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import decisions, path, served
+from bench import decisions, load, path, served
 from bench.measure import run
 from bench.report import Result, markdown, write
 
 HERE = Path(__file__).parent
-GROUPS = {"decisions": decisions.questions, "served": served.questions, "path": path.questions}
+GROUPS = {
+    "decisions": decisions.questions,
+    "load": load.questions,
+    "served": served.questions,
+    "path": path.questions,
+}
 
 
 def main(

@@ -6,8 +6,12 @@ import datetime as dt
 import json
 import os
 import platform
+import shutil
+import subprocess
+import tomllib
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,11 @@ from bench.measure import Figure, Question
 
 __all__ = ["Result", "document", "markdown", "write"]
 
+_REGORUS = Path(__file__).parent / "regorus" / "Cargo.toml"
+
 Result = tuple[Question, list[Figure]]
 
-_LIBRARIES = ("doorward", "grpcio", "orjson", "sqlglot", "pglast", "uvloop")
+_LIBRARIES = ("doorward", "grpcio", "orjson", "sqlglot", "pglast", "uvloop", "cedarpy", "regopy", "pycasbin")
 
 
 def document(results: Sequence[Result]) -> dict[str, Any]:
@@ -29,8 +35,9 @@ def document(results: Sequence[Result]) -> dict[str, Any]:
             "cpu": _cpu(),
             "system": platform.platform(),
             "python": platform.python_version(),
+            "load_average": os.getloadavg(),
         },
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": _versions(),
         "questions": [
             {
                 "name": question.name,
@@ -55,9 +62,10 @@ def document(results: Sequence[Result]) -> dict[str, Any]:
 
 def markdown(results: Sequence[Result]) -> str:
     """One table: a line for each contestant of each question, the ratio to the question's first contestant last."""
-    machine = f"{os.cpu_count()} × {_cpu()}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} × {_cpu()}, load average {os.getloadavg()[1]:.1f}"
+    versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
     lines = [
-        f"{machine}, {dt.datetime.now(dt.UTC):%Y-%m-%d}",
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}; {machine}; Python {platform.python_version()}; {versions}.",
         "",
         "| work | who | median | spread | ratio |",
         "| --- | --- | ---: | ---: | ---: |",
@@ -86,6 +94,18 @@ def write(results: Sequence[Result], directory: Path) -> None:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    opa = shutil.which("opa")
+    if opa is not None:
+        said = subprocess.run([opa, "version"], capture_output=True, text=True, check=True, timeout=10).stdout
+        found["opa"] = said.partition("Version: ")[2].partition("\n")[0]
+    return found | {"regorus": tomllib.loads(_REGORUS.read_text())["dependencies"]["regorus"].lstrip("=")}
 
 
 def _cpu() -> str:

@@ -1,0 +1,161 @@
+"""Loading: from files to an engine that answers, by the number of files; and again after one of them changed."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+
+from bench.measure import Contestant, Question
+from doorward.engine import Engine, ModuleCache, read_policies
+
+__all__ = ["questions"]
+
+_SIZES = (250, 1_000, 4_000)
+_MODULE = """
+package acme.svc{n}
+
+import data.acme.common
+
+# Who may do what to service {n}.
+writers := {{"ops-{n}", "owner-{n}"}}
+
+default allow := false
+
+allow if {{
+	input.resource.name == "svc-{n}"
+	some role in input.principal.groups
+	role in writers
+}}
+
+allow if {{
+	input.resource.name == "svc-{n}-replica"
+	input.action.name in {{"get", "list"}}
+	common.internal
+}}
+
+deny contains msg if {{
+	input.resource.name == "svc-{n}"
+	not common.internal
+	msg := sprintf("svc-{n} is closed to %s", [input.principal.id])
+}}
+"""
+_WARD = """
+package acme.svc{n}
+
+governs ssh
+
+import data.acme.common
+
+# Who may do what to service {n}.
+writers := {{"ops-{n}", "owner-{n}"}}
+
+writer if {{
+	some role in principal.groups
+	role in writers
+}}
+
+allow "writers of service {n}" if {{
+	resource.name == "svc-{n}"
+	writer
+}}
+
+allow "everybody of ours reads the replica of service {n}" if {{
+	resource.name == "svc-{n}-replica"
+	common.internal
+}}
+
+block "service {n} is closed to strangers" if {{
+	resource.name == "svc-{n}"
+	not common.internal
+}}
+"""
+_COMMON = 'package acme.common\n\ninternal if input.principal.kind == "human"\n'
+_REQUEST = {"principal": {"kind": "human", "groups": ["ops-7"]}, "resource": {"kind": "ssh", "name": "svc-7"}}
+
+
+@contextmanager
+def questions() -> Iterator[Sequence[Question]]:
+    """Rego and Ward files of some 25 lines each, in a directory."""
+    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as directory:
+        yield [
+            _loading(Path(directory) / "rego", ".rego", _MODULE),
+            _loading(Path(directory) / "ward", ".ward", _WARD),
+        ]
+
+
+def _loading(root: Path, suffix: str, text: str) -> Question:
+    contestants = []
+    for size in _SIZES:
+        tree = _tree(root / str(size), size, suffix, text)
+        lines = sum(path.read_text().count("\n") for path in tree.iterdir())
+        of = f"{size:,} files, {lines:,} lines"
+        contestants.append(Contestant(f"doorward, {of}", _load(tree)))
+        if size == _SIZES[-1]:
+            contestants.append(Contestant(f"doorward, {of}, one changed", _reload(tree, suffix)))
+            if suffix == ".rego":
+                contestants.append(_opa(f"OPA, {of}", tree))
+    note = "read, parse, check, compile, and answer once" + (
+        "" if suffix == ".ward" else "; rules that no statement needs are compiled with the query"
+    )
+    return Question(f"load {suffix[1:].capitalize()} files", "ms", contestants, note)
+
+
+def _tree(tree: Path, size: int, suffix: str, text: str) -> Path:
+    tree.mkdir(parents=True)
+    (tree / "common.rego").write_text(_COMMON)
+    for number in range(size):
+        (tree / f"svc{number}{suffix}").write_text(text.format(n=number).lstrip())
+    return tree
+
+
+def _answer(tree: Path, modules: ModuleCache | None = None) -> None:
+    engine = Engine(read_policies(tree), modules=modules)
+    if engine.statements:
+        engine.decide(_REQUEST)
+    elif engine.prepare("data.acme.svc7.allow").value(_REQUEST) is not True:
+        raise RuntimeError("the loaded policies give another answer")
+
+
+def _load(tree: Path) -> Callable[[], float]:
+    def one_round() -> float:
+        begin = time.perf_counter()
+        _answer(tree)
+        return (time.perf_counter() - begin) * 1000
+
+    return one_round
+
+
+def _reload(tree: Path, suffix: str) -> Callable[[], float]:
+    modules: ModuleCache | None = None
+
+    def one_round() -> float:
+        nonlocal modules
+        if modules is None:
+            modules = ModuleCache()
+            _answer(tree, modules)
+        changed = tree / f"svc11{suffix}"
+        changed.write_text(changed.read_text() + "\n# changed\n")
+        begin = time.perf_counter()
+        _answer(tree, modules)
+        return (time.perf_counter() - begin) * 1000
+
+    return one_round
+
+
+def _opa(name: str, tree: Path) -> Contestant:
+    program = which("opa")
+    if program is None:
+        return Contestant(name, lambda: 0.0, absent="no `opa` on the PATH")
+    command = [program, "eval", "--data", str(tree), "data.acme.svc7.allow"]
+
+    def one_round() -> float:
+        begin = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True, timeout=300)
+        return (time.perf_counter() - begin) * 1000
+
+    return Contestant(name, one_round)
