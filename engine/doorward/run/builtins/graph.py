@@ -13,7 +13,7 @@ from .operands import ARRAYS, SETS, mapping, members, wrong_type
 
 __all__ = ["BUILTINS", "MAX_STEPS"]
 
-MAX_STEPS: Final = 1_000_000
+MAX_STEPS: Final = 250_000
 """The most steps along paths, of which there may be exponentially many, that are taken."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+from typing import Final
 
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Key, Value
@@ -20,11 +20,13 @@ __all__ = ["metered", "unfolded"]
 _CHARACTERS_A_STEP: Final = 16
 """Characters that are read or made in about the time of one step."""
 
+_FREE: Final = 256
+"""Characters that cost nothing: what nearly every call reads and makes must not be slowed down by counting."""
+
 _PART: Final = 16
 """What a member of a collection counts for where texts count their characters."""
 
 _COMPOSITE: Final = frozenset({dict, *ARRAYS, *SETS})
-_SIZED: Final = frozenset({str, *_COMPOSITE})
 
 _SHALLOW: Final = frozenset(
     """
@@ -117,34 +119,45 @@ def _metered(builtin: Builtin) -> Builtin:
     if name not in _SHALLOW and name not in _DEEP:
         return builtin
     weigh = _length if name in _SHALLOW else unfolded
-    factor = _SLOW.get(name, 1)
-    return Builtin(name, _charging(name, builtin.call, weigh, factor, builtin.needs_call), needs_call=True)
+    function = builtin.call if builtin.needs_call else _without_call(builtin.call)
+    charging = wraps(builtin.call)(_charging(name, function, weigh, _SLOW.get(name, 1)))
+    return Builtin(name, charging, needs_call=True)
+
+
+def _without_call(function: Callable[..., Value]) -> Callable[..., Value]:
+    return lambda _call, *args: function(*args)
 
 
 def _charging(
-    name: str, function: Callable[..., Value], weigh: Callable[[Value], int], factor: int, needs_call: bool
+    name: str, function: Callable[..., Value], weigh: Callable[[Value], int], factor: int
 ) -> Callable[..., Value]:
     """The function, taking what its arguments' size, times `factor`, and its result's are worth from the budget."""
 
-    @wraps(function)
     def charging(call: BuiltinCall, *args: Value) -> Value:
         size = 0
         for arg in args:
-            if type(arg) in _SIZED:
+            kind = type(arg)
+            if kind is str:
+                size += len(arg)
+            elif kind in _COMPOSITE:
                 size += weigh(arg)
-        if size > _CHARACTERS_A_STEP:
+        if size > _FREE:
             if size > 2 * MAX_TEXT + _PART * MAX_ITEMS:
                 raise BuiltinError(
                     f"{name}: the arguments are too large: {_many(size)} characters when written out"
                 )
             call.charge(size * factor // _CHARACTERS_A_STEP)
-        result = function(call, *args) if needs_call else function(*args)
-        if type(result) in _SIZED:
-            made = len(result)
-            if made > _CHARACTERS_A_STEP:
-                if made > (MAX_TEXT if type(result) is str else MAX_ITEMS):
-                    raise _too_large(name, result)
-                call.charge(made // _CHARACTERS_A_STEP if type(result) is str else made)
+        result = function(call, *args)
+        kind = type(result)
+        if kind is str:
+            if len(result) > _FREE:
+                if len(result) > MAX_TEXT:
+                    raise BuiltinError(f"{name}: the result is longer than {MAX_TEXT} characters")
+                call.charge(len(result) // _CHARACTERS_A_STEP)
+        elif kind in _COMPOSITE and len(result) > _CHARACTERS_A_STEP:
+            if len(result) > MAX_ITEMS:
+                raise BuiltinError(f"{name}: the result has more than {MAX_ITEMS} members")
+            call.charge(len(result))
         return result
 
     return charging
@@ -153,12 +166,6 @@ def _charging(
 def _length(value: Value) -> int:
     """The size of a value without looking into its parts."""
     return len(value) if type(value) is str else _PART * len(value)
-
-
-def _too_large(name: str, result: Any) -> BuiltinError:
-    if type(result) is str:
-        return BuiltinError(f"{name}: the result is longer than {MAX_TEXT} characters")
-    return BuiltinError(f"{name}: the result has more than {MAX_ITEMS} members")
 
 
 def _many(size: int) -> str:
