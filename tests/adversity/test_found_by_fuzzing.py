@@ -36,3 +36,19 @@ def test_what_is_no_number_is_read_as_the_server_writes_it(form: str, oid: int) 
     another_nan = b"\x7f\xf8" + bytes(5) + b"\1" if oid == 701 else b"\x7f\xc0\0\1"
     read = [readable(oid, value, binary=True) for value in (*numbers, another_nan)]
     assert read == ["Infinity", "-Infinity", "NaN", "NaN"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "p := y if { y = input[x][count(x)] }",
+        "p := y if { y := input[x][count(x)] }",
+        "p := input[x][count(x)]",
+        "p := 3 if { input[x][count(x)] == 3 }",
+        "p := 3 if { [3, x] = [input[x][count(x)], _] }",
+        "p := y if { [y] = [z | z = input[x][count(x)]] }",
+    ],
+)
+def test_what_a_path_has_met_a_call_further_on_may_take(rule: str) -> None:
+    engine = Engine.from_sources({"t.rego": f"package t\n\n{rule}\n"})
+    assert engine.query("x = data.t.p", {"ab": [1, 2, 3]}) == [{"x": 3}]

@@ -51,18 +51,21 @@ def count_variables(*terms: Term, body: Body = ()) -> Counter[str]:
 def needs(term: Term, bound: Collection[str], uses: Counter[str]) -> set[str]:
     """The unbound variables without which the term has no value.
 
-    A variable in the path of a reference is none of them: the reference runs over its values. A
-    comprehension needs those
-    variables that also occur outside of it (`uses` counts all of the rule).
+    A variable in the path of a reference is none of them: the reference runs over its values, and calls further on in
+    the path may take what it has met. A comprehension needs those variables that also occur outside of it (`uses`
+    counts all of the rule).
     """
     match term:
         case Var(name):
             return set() if name in bound or name in _GLOBALS else {name}
         case Ref(head, path):
             found = needs(head, bound, uses)
+            met: Collection[str] = bound
             for step in path:
                 if not _is_pattern(step):
-                    found |= needs(step, bound, uses)
+                    found |= needs(step, met, uses)
+                elif not isinstance(step, Var) or step.name not in met:
+                    met = {*met, *count_variables(step)}
             return found
         case Call(_, items) | Array(items) | Set(items):
             return set().union(*(needs(item, bound, uses) for item in items))

@@ -155,10 +155,11 @@ def _evaluate_one(text: str) -> None:
     try:
         program = compile_modules(_parsed(parts[3:]), data=data)
         query = compile_query(parse_query(parts[0]), program)
+        compiled = compile_program(program, data)
+        compiled.prepare(query)
     except PolicyError as error:
         _rendered(error)
         return
-    compiled = compile_program(program, data)
     outcomes = []
     for evaluator in (compiled, ReferenceProgram(program, data)):
         call = CallContext(now_ns=0, seed=0, limits=_LIMITS, strict=False)
