@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["MAX_ATTRIBUTION", "Attribution"]
@@ -24,8 +24,8 @@ class Attribution:
     trace_id: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value is not None and (len(value) > MAX_ATTRIBUTION or not value.isprintable()):
+        for name, value in self.document().items():
+            if len(value) > MAX_ATTRIBUTION or not value.isprintable():
                 raise ValueError(f"`{name}` must be printable text of at most {MAX_ATTRIBUTION} characters")
 
     @classmethod
@@ -35,7 +35,7 @@ class Attribution:
 
     def document(self) -> dict[str, str]:
         """The fields that are known, for the `session` part of an access request and for the record."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
     def or_else(self, fallback: Attribution) -> Attribution:
         """This one, with `fallback`'s values where it has none."""

@@ -1,8 +1,8 @@
 """From the server to the client: every message finds its operation, is masked, recorded, and only then
 released.
 
-A record is durable before the end of the answer that it describes is released; rows are released as they
-come.
+A record is durable before the end of the answer that it describes is released; what came before the end is
+released as it comes, or with the end if it came along with it.
 """
 
 from __future__ import annotations
@@ -246,7 +246,6 @@ class Answers:
 
     async def _record(self, answer: Answer, *, tag: str = "", error: Report | None = None) -> None:
         self._answer = self._mask = None
-        await self._release()
         try:
             await self._recorder.append("result", self._session_id, answer.body(tag=tag, error=error))
         except RecordingUnavailable as unavailable:

@@ -83,7 +83,8 @@ class ExtendedFlow:
             masks = plan.columns(0, prepared.shape)
             if any(mask is not None for mask in masks):
                 formats = MaskedResult.server_formats(masks, bind.result_formats)
-        portal.bind = replace(bind, result_formats=formats)
+        if formats is not bind.result_formats:
+            portal.bind = replace(bind, result_formats=formats)
         if prepared.described:
             portal.shape = formatted(prepared.shape, formats)
         portal.plan = self._plan(portal, considered)

@@ -97,7 +97,11 @@ def format_of(formats: Sequence[int], index: int) -> int:
 
 def formatted(shape: Shape, formats: Sequence[int]) -> Shape:
     """The shape of a described statement as its rows come under those result formats."""
-    return tuple(replace(field, format=format_of(formats, index)) for index, field in enumerate(shape))
+    wanted = [format_of(formats, index) for index in range(len(shape))]
+    return tuple(
+        field if field.format == code else replace(field, format=code)
+        for field, code in zip(shape, wanted, strict=True)
+    )
 
 
 def told_shape(shape: Shape, retyped: Sequence[bool]) -> Shape:
