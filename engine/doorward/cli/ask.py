@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.output import NO, USAGE, fail, print_json, reported
+from doorward.cli.output import CAPABILITIES_HELP, NO, USAGE, fail, print_json, read_allowed, reported
 
 if TYPE_CHECKING:
     from doorward.decide.decision import Decision
@@ -37,6 +37,7 @@ def decide(
     now_ns: Annotated[
         int | None, typer.Option(help="Decide as of this instant, in nanoseconds since 1970.")
     ] = None,
+    allowed: Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole decision, for machines.")] = False,
 ) -> None:
     """Decide one access request. Exit status 0 if it is allowed, 1 if not."""
@@ -45,7 +46,7 @@ def decide(
     from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
 
     with reported():
-        engine = Engine.from_path(policies)
+        engine = Engine.from_path(policies, capabilities=read_allowed(allowed))
         document = parse_document(_read(request))
         try:
             known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
@@ -97,18 +98,26 @@ def evaluate(
     strict_builtin_errors: Annotated[
         bool, typer.Option("--strict-builtin-errors", help="A built-in that fails ends the query.")
     ] = False,
+    allowed: Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)] = None,
     fail_undefined: Annotated[
         bool, typer.Option("--fail", help="Exit status 1 if there is no answer.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All answers as one JSON array.")] = False,
 ) -> None:
-    """Evaluate a Rego query and print its answers."""
+    """Evaluate a Rego query and print its answers.
+
+    Unlike decisions, queries may use random numbers and the like without being told so; never the network.
+    """
     from doorward.decide.document import loads_exactly
     from doorward.engine import Engine
     from doorward.run.values import UNDEFINED
 
     with reported():
-        engine = Engine.from_path(data) if data is not None else Engine.from_sources({})
+        limits = read_allowed(allowed)
+        if data is None:
+            engine = Engine.from_sources({}, capabilities=limits)
+        else:
+            engine = Engine.from_path(data, capabilities=limits)
         document: Any = UNDEFINED
         if input_file is not None:
             try:

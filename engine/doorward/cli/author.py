@@ -9,27 +9,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.output import NO, diagnostic_json, print_diagnostics, print_json, reported
+from doorward.cli.output import (
+    CAPABILITIES_HELP,
+    NO,
+    diagnostic_json,
+    print_diagnostics,
+    print_json,
+    read_allowed,
+    reported,
+)
 
 if TYPE_CHECKING:
     from doorward_dsl.source import Span
 
-__all__ = ["check", "emit", "parse", "plan", "register"]
+__all__ = ["capabilities", "check", "emit", "parse", "plan", "register"]
 
+_Allowed = Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)]
 _Policies = Annotated[Path, typer.Argument(help="Directory of policies and data, or one file.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `check`, `parse`, `plan` and `emit`."""
+    """Adds `check`, `parse`, `plan`, `emit` and `capabilities`."""
     app.command()(check)
     app.command()(parse)
     app.command()(plan)
     app.command()(emit)
+    app.command()(capabilities)
 
 
 def check(
     policies: _Policies,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    allowed: _Allowed = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Check policies and data: every error and warning, with its place. Exit status 1 if there are errors."""
@@ -40,7 +51,7 @@ def check(
         policy_set = read_policies(policies)
         try:
             # compiled all the way: what passes here is what `serve` takes
-            engine = Engine(policy_set, strict=strict)
+            engine = Engine(policy_set, strict=strict, capabilities=read_allowed(allowed))
         except PolicyError as error:
             if as_json:
                 print_json({"diagnostics": [diagnostic_json(d) for d in error.diagnostics]})
@@ -90,14 +101,26 @@ def plan(policies: _Policies) -> None:
         typer.echo(compile_program(compile_policies(policy_set), policy_set.data).format_plan())
 
 
-def emit(policies: _Policies) -> None:
+def emit(policies: _Policies, allowed: _Allowed = None) -> None:
     """Print the Python that the plans become."""
     from doorward.compile import compile_program
     from doorward.engine import compile_policies, read_policies
 
     with reported():
         policy_set = read_policies(policies)
-        typer.echo(compile_program(compile_policies(policy_set), policy_set.data).format_python())
+        program = compile_policies(policy_set, capabilities=read_allowed(allowed))
+        typer.echo(compile_program(program, policy_set.data).format_python())
+
+
+def capabilities() -> None:
+    """Print all that policies may use in this version, as OPA prints its own.
+
+    Take out what they may not, put into `allow_net` the hosts they may reach, and give the document to `check`,
+    `serve`, `decide`, `eval` or `emit` as --capabilities.
+    """
+    from doorward_dsl.capabilities import capabilities_document
+
+    print_json(capabilities_document())
 
 
 def _tree(label: str, node: Any, depth: int) -> Iterator[str]:

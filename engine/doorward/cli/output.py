@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from doorward_dsl.capabilities import Capabilities
     from doorward_dsl.diagnostics import Diagnostic
 
 __all__ = [
+    "CAPABILITIES_HELP",
     "NO",
     "UNAVAILABLE",
     "USAGE",
@@ -22,6 +25,7 @@ __all__ = [
     "json_text",
     "print_diagnostics",
     "print_json",
+    "read_allowed",
     "reported",
 ]
 
@@ -33,6 +37,21 @@ USAGE: Final = 2
 
 UNAVAILABLE: Final = 3
 """A file cannot be read, an address not be bound, a service not be reached."""
+
+
+CAPABILITIES_HELP: Final = (
+    "JSON document, as OPA's, of all that policies may use; `doorward capabilities` prints one to take things out of. "
+    "Without it decisions use no built-in whose answer differs each time, and nothing reaches the network. "
+    "With it they use what `builtins` holds, and http.send and net.lookup_ip_addr reach the hosts in `allow_net`: "
+    "none where it is absent, unlike in OPA."
+)
+
+
+def read_allowed(path: Path | None) -> Capabilities | None:
+    """The capabilities in a file, if one was named. Raises CapabilitiesError, OSError."""
+    from doorward_dsl.capabilities import read_capabilities
+
+    return None if path is None else read_capabilities(path.read_bytes())
 
 
 def fail(message: str, code: int) -> typer.Exit:

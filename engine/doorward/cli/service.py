@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.output import UNAVAILABLE, USAGE, fail, print_json, reported
+from doorward.cli.output import CAPABILITIES_HELP, UNAVAILABLE, USAGE, fail, print_json, reported
 
 if TYPE_CHECKING:
     from doorward.serve.revisions import Revisions
@@ -38,6 +38,9 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Warnings are errors.", envvar="DOORWARD_STRICT")
     ] = False,
+    capabilities: Annotated[
+        Path | None, typer.Option(help=CAPABILITIES_HELP, envvar="DOORWARD_CAPABILITIES")
+    ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(help="PEM certificate chain.", envvar="DOORWARD_TLS_CERT")
     ] = None,
@@ -79,6 +82,7 @@ def serve(
         "policies": policies,
         "listen": listen or None,
         "strict": strict,
+        "capabilities": capabilities,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "tls_client_ca": tls_client_ca,

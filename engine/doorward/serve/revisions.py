@@ -21,6 +21,7 @@ from doorward.engine import Engine, ModuleCache, fingerprint, read_policies
 from doorward.facts.postgres import AnalysisCache
 from doorward.run.budget import Limits
 from doorward_dsl import PolicyError, render
+from doorward_dsl.capabilities import Capabilities
 
 __all__ = ["InForce", "Revisions", "rendered"]
 
@@ -53,7 +54,13 @@ class Revisions:
     """
 
     def __init__(
-        self, root: Path, *, strict: bool, limits: Limits, changed: Callable[[], None] = lambda: None
+        self,
+        root: Path,
+        *,
+        strict: bool,
+        limits: Limits,
+        changed: Callable[[], None] = lambda: None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self.in_force: InForce | None = None
         self.rejected = ""
@@ -61,6 +68,7 @@ class Revisions:
         self._root = root
         self._strict = strict
         self._limits = limits
+        self._capabilities = capabilities
         self._analyses = AnalysisCache()
         self._modules = ModuleCache()
         self._seen: object = None
@@ -94,6 +102,7 @@ class Revisions:
                 limits=self._limits,
                 analyses=self._analyses,
                 modules=self._modules,
+                capabilities=self._capabilities,
             )
             # a file written while the others were read makes a set that nobody ever meant
             if attempt == _ATTEMPTS - 1 or fingerprint(self._root) == self._seen:

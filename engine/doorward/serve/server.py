@@ -19,6 +19,7 @@ from doorward.serve.catalogues import Catalogues
 from doorward.serve.revisions import Revisions
 from doorward.serve.service import DecisionService
 from doorward.serve.settings import ServeSettings
+from doorward_dsl.capabilities import read_capabilities
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import add_DecisionServiceServicer_to_server
 
@@ -48,11 +49,13 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
     address cannot be bound or a key not be read.
     """
     changed = asyncio.Event()
+    allowed = settings.capabilities
     revisions = Revisions(
         settings.policies,
         strict=settings.strict,
         limits=Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms),
         changed=changed.set,
+        capabilities=None if allowed is None else read_capabilities(allowed.read_bytes()),
     )
     await revisions.load()
     server = _server(settings)

@@ -23,6 +23,8 @@ class ServeSettings(BaseModel):
     """gRPC addresses: `host:port` (port 0: any free one) or `unix:/path`."""
     strict: bool = False
     """Warnings about policies are errors."""
+    capabilities: Path | None = None
+    """A capabilities document: what policies may use, and the hosts they may reach. Read once."""
     tls_cert: Path | None = None
     """PEM certificate chain of the service."""
     tls_key: Path | None = None
