@@ -93,6 +93,8 @@ def exchanged(given: dict[Any, Value], permit: Permit) -> Answer:
         event_hooks={"request": [checked]},
     ) as client:
         client.headers = httpx.Headers({"user-agent": "doorward", "accept-encoding": "gzip"})
+        for name in ("accept", "connection"):  # what a policy did not ask to be said
+            del client.headers[name]
         request = client.build_request(
             method, target, content=content, headers=headers, extensions=extensions
         )
