@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from doorward_dsl.capabilities import Capabilities, check_features
 from doorward_dsl.check.absence import check_absence
+from doorward_dsl.check.apart import negates_whole_lines
 from doorward_dsl.check.calls import check_calls
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
@@ -64,8 +65,14 @@ def compile_modules(
         report += check_data_conflicts(defined, data)
     for module in resolved.modules:
         _check_module(module, defined, requests.of(module.governs), capabilities, faulty, report)
+    whole = {module.span.source for module in modules if negates_whole_lines(module)}
     ordered = tuple(
-        _order(module, _names(module, resolved.exports, requests), faulty, report)
+        _order(
+            module,
+            Orderer(report, _names(module, resolved.exports, requests), whole=module.span.source in whole),
+            faulty,
+            report,
+        )
         for module in resolved.modules
     )
     for module in ordered:
@@ -121,10 +128,9 @@ def _names(module: Module, exported: Exports, requests: RequestTypes) -> frozens
 
 
 def _order(
-    module: Module, names: frozenset[str], faulty: set[Rule | Statement], report: list[Diagnostic]
+    module: Module, orderer: Orderer, faulty: set[Rule | Statement], report: list[Diagnostic]
 ) -> Module:
     """The module with its bodies in order, but for what is faulty; what is unsafe becomes faulty too."""
-    orderer = Orderer(report, names)
     rules = []
     for rule in module.rules:
         before = len(report)

@@ -299,6 +299,10 @@ ABSENT = [
     ('block if { team := resource.labels.team; team != "dba" }', "3:20", "may be missing", ""),
     ("block if data.limits[principal.id] < 3", "3:10", "may be missing", "(data.limits, principal.id, …)"),
     ('block if { x := lower(resource.labels.team); x == "a" }', "3:23", "may be missing", ""),
+    ('block if not startswith(resource.labels.team, "x")', "3:25", "may be missing", '"team", …)'),
+    ('block if not "dba" in principal.claims.roles', "3:23", "may be missing", '"roles", …)'),
+    ('block if not lower(resource.labels.team) == "dba"', "3:20", "may be missing", ""),
+    ('block if { team := resource.labels.team; not team == "dba" }', "3:20", "may be missing", ""),
 ]
 
 
@@ -317,7 +321,6 @@ def test_a_restriction_must_not_hang_on_what_may_be_missing(
 HANDLED = [
     'block if resource.labels.team == "dba"',
     'block if not resource.labels.team == "dba"',
-    'block if not startswith(resource.labels.team, "x")',
     "block if principal.id in data.suspended",
     'block if object.get(resource.labels, "team", "") != "dba"',
     'block if { resource.labels.team; resource.labels.team != "dba" }',

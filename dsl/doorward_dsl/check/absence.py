@@ -3,7 +3,8 @@
 `block if resource.labels.team != "dba"` does not block when there is no such label: the comparison has no answer, so
 the condition does not hold. In the condition of a `block`, `approve` or `mask`, a value that may be missing must
 therefore not be compared by `!=`, by order, or through a function, unless its absence is handled. Equality and
-membership are fine, as absence means no there; so are negated lines and exceptions, where absence restricts.
+membership are fine, as absence means no there; so are exceptions, where absence restricts. A negated line has no answer
+either where something that it looks up is missing, unless that is the reference itself or a side of an equality.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from doorward_dsl.syntax import (
     ExprTerm,
     Literal,
     Mask,
+    Not,
     Ref,
     Scalar,
     Statement,
@@ -33,7 +35,7 @@ from doorward_dsl.syntax import (
     Var,
 )
 from doorward_dsl.types import ObjectType, Type, UnionType
-from doorward_dsl.walk import open_terms, subterms
+from doorward_dsl.walk import expr_terms, open_terms, subterms
 
 __all__ = ["check_absence"]
 
@@ -75,6 +77,10 @@ class _Finder:
             for side in sides:
                 if isinstance(side, Call):
                     yield from self._in_arguments(side)
+        elif isinstance(expr, Not):
+            for term in open_terms(*expr_terms(expr.expr)):
+                if isinstance(term, Var) and term.name in self._aliases:
+                    yield self._aliases[term.name]
         elif isinstance(expr, ExprTerm) and isinstance(expr.term, Call):
             if expr.term.name in _ABSENCE_MEANS_NO:
                 for arg in expr.term.args:

@@ -5,7 +5,8 @@ whoever runs a line can work out its arguments from left to right.
 
 Negation speaks of a call or a comparison, not of whether its arguments exist: `not startswith(input.name, "a")` has no
 answer where there is no name, just as without the `not`. So what a negated line has to look up or to call first gets a
-line of its own before it. Only a reference, alone or as a side of `==` and `=`, is negated with its absence.
+line of its own before it. Only a reference, alone or as a side of `==` and `=`, is negated with its absence. So it is
+in Rego v1; a module that imports the newer `not` negates the whole line instead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from typing import Final
 
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import (
@@ -23,9 +25,11 @@ from doorward_dsl.syntax import (
     Expr,
     ExprTerm,
     Literal,
+    Module,
     Not,
     Object,
     Ref,
+    Scalar,
     Term,
     Unify,
     Var,
@@ -34,14 +38,31 @@ from doorward_dsl.syntax import (
 from doorward_dsl.syntax import Set as SetTerm
 from doorward_dsl.walk import expr_terms, open_terms, open_vars
 
-__all__ = ["Splitter"]
+__all__ = ["Splitter", "negates_whole_lines"]
+
+_NEWER_NOT: Final = (("future", "keywords"), ("future", "keywords", "not"), ("rego", "v2"))
+
+
+def negates_whole_lines(module: Module) -> bool:
+    """Whether a module, as parsed, imports the `not` that holds as well where something in its line is missing."""
+    return any(_dotted(one.ref) in _NEWER_NOT for one in module.imports)
+
+
+def _dotted(term: Term) -> tuple[object, ...]:
+    if not isinstance(term, Ref) or not isinstance(term.head, Var):
+        return ()
+    return (term.head.name, *(part.value for part in term.path if isinstance(part, Scalar)))
 
 
 class Splitter:
-    """Takes the lines of one rule apart, with variables that no other line of it has."""
+    """Takes the lines of one rule apart, with variables that no other line of it has.
 
-    def __init__(self) -> None:
+    `whole`: negated lines stay whole.
+    """
+
+    def __init__(self, *, whole: bool = False) -> None:
         self._made = 0
+        self._whole = whole
 
     def split(self, literal: Literal, bound: Set[str]) -> Iterator[Literal]:
         """The line, after those that bind what its arguments iterate over; `bound` is bound before."""
@@ -82,7 +103,7 @@ class Splitter:
 
     def lift_negated(self, literal: Literal) -> Iterator[Literal]:
         """A line, after those that look up and call what it negates a statement about."""
-        if isinstance(literal.expr, Not):
+        if isinstance(literal.expr, Not) and not self._whole:
             lifted: list[Literal] = []
             lift = _LiftNegated(lifted, literal.withs, self._name)
             literal = replace(literal, expr=replace(literal.expr, expr=lift.expr(literal.expr.expr)))
@@ -151,16 +172,18 @@ class _LiftNegated:
 
     def expr(self, expr: Expr) -> Expr:
         if isinstance(expr, Unify):
-            return replace(expr, left=self._side(expr.left), right=self._side(expr.right))
+            left, right = expr.left, expr.right
+            if isinstance(right, Call) and right.span == expr.span:  # `f(x, out)`, and no `out = f(x)`
+                return replace(expr, left=self._part(left), right=self._call(right))
+            return replace(expr, left=self._side(left), right=self._side(right))
         if not isinstance(expr, ExprTerm):
             return expr
         term = expr.term
-        if isinstance(term, Call):
-            part = self._side if term.name == ("equal",) else self._part
-            term = replace(term, args=tuple(map(part, term.args)))
-        else:
-            term = self._side(term)
-        return replace(expr, term=term)
+        return replace(expr, term=self._call(term) if isinstance(term, Call) else self._side(term))
+
+    def _call(self, call: Call) -> Call:
+        part = self._side if call.name == ("equal",) else self._part
+        return replace(call, args=tuple(map(part, call.args)))
 
     def _side(self, term: Term) -> Term:
         """A term whose own absence is what may be negated; that of its parts is not."""

@@ -86,15 +86,15 @@ _A_COLUMN: Final = "a column is masked as `table.column`, or as `*.column` in ev
 class Orderer:
     """Orders the bodies of one module; what is unsafe is appended to `report`.
 
-    `names` are the names a misspelt variable may have meant.
+    `names` are the names a misspelt variable may have meant; `whole` is as for `Splitter`.
     """
 
-    def __init__(self, report: list[Diagnostic], names: Iterable[str] = ()) -> None:
+    def __init__(self, report: list[Diagnostic], names: Iterable[str] = (), *, whole: bool = False) -> None:
         self._report = report
         self._names = tuple(names)
         self._undeclared = False
         """Within what OPA rewrites before it looks at safety: `print`, and parts of templates."""
-        self._splitter = Splitter()
+        self._splitter = Splitter(whole=whole)
         self._told: set[tuple[str, Span]] = set()
 
     def rule(self, rule: Rule) -> Rule:
