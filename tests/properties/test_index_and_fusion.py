@@ -18,12 +18,13 @@ CONSTANTS = ['"a"', '"b"', '"c"', "1", "1.0", "true", "false", "null", '["a"]', 
 
 places = st.sampled_from(PLACES)
 constants = st.sampled_from(CONSTANTS)
+collections = st.sampled_from([text for text in CONSTANTS if text[0] in "[{"])
 tests = st.one_of(
     st.builds("{} == {}".format, places, constants),
     st.builds("{} = {}".format, places, constants),
     st.builds("{} != {}".format, places, constants),
     st.builds("{} < {}".format, places, constants),
-    st.builds("{} in {}".format, places, constants),
+    st.builds("{} in {}".format, places, collections),
     st.builds("{} in {}".format, constants, places),
     st.builds("not {} == {}".format, places, constants),
     st.builds('startswith({}, "{}")'.format, places, st.sampled_from(["a", "ab", "b", ""])),
