@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
-import orjson
-
 from doorward_gateway.approvals import Approval, ApprovalStore, ConsentWithheld, obtain_consent
 from doorward_gateway.approvals import Operation as ApprovedOperation
 from doorward_gateway.attribution import Attribution
@@ -23,12 +21,12 @@ from doorward_gateway.engine_client import EngineClient, EngineUnavailable
 from doorward_gateway.errors import ApprovalRefused, RecordingUnavailable, StateUnavailable
 from doorward_gateway.postgres.labels import settle_labels, statement_labels
 from doorward_gateway.postgres.operation import Considered, Operation, Refused, Request, blocked
-from doorward_gateway.postgres.plan import plan_of
 from doorward_gateway.postgres.protocol import Backend, SqlState
 from doorward_gateway.postgres.reports import Report
+from doorward_gateway.postgres.understanding import understand
 from doorward_gateway.postgres.values import abridged
 from doorward_gateway.recording import Recorder
-from doorward_gateway.recording.bodies import OperationBody, decision_body
+from doorward_gateway.recording.bodies import OperationBody
 from doorward_proto.v1 import decision_pb2 as pb
 
 __all__ = ["Caller", "Gate", "Surroundings"]
@@ -182,13 +180,13 @@ class Gate:
         started = time.perf_counter()
         try:
             decision = await self._engine.decide(document, self._surroundings.catalogue, want_facts=True)
-            facts = orjson.loads(decision.facts).get("sql", {}) if decision.facts else {}
+            understood = understand(decision)
         except EngineUnavailable as unavailable:
             await self.refuse(request, _no_decision(unavailable.reason))
-        except (orjson.JSONDecodeError, AttributeError):
+        except ValueError:
             await self.refuse(request, _no_decision("the engine's account of the statement cannot be read"))
         took = int((time.perf_counter() - started) * 1e6)
-        return Considered(request, decision, facts, plan_of(decision.masks, facts), attribution, took)
+        return Considered(request, decision, understood, attribution, took)
 
     async def _require_allowed(self, considered: Considered) -> None:
         plan, refusal = considered.plan, None
@@ -289,8 +287,11 @@ class Gate:
                 abridged(value, _MAX_RECORDED_VALUE) for value in request.parameters[:_MAX_VALUES]
             ],
             "attribution": considered.attribution.document(),
-            "decision": decision_body(considered.decision),
-            "facts": dict(considered.facts),
+            "decision": {
+                "decision_id": considered.decision.decision_id,
+                **considered.understood.recorded_decision,
+            },
+            "facts": considered.understood.recorded_facts,
             "decided_in_us": considered.took_us,
         }
 

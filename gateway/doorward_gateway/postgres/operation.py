@@ -13,6 +13,7 @@ from doorward_gateway.postgres.plan import MaskedResult, MaskPlan
 from doorward_gateway.postgres.protocol import SqlState
 from doorward_gateway.postgres.reports import Report
 from doorward_gateway.postgres.rows import Shape
+from doorward_gateway.postgres.understanding import Understanding
 
 __all__ = ["Considered", "Operation", "Refused", "Request", "blocked"]
 
@@ -57,10 +58,19 @@ class Considered:
 
     request: Request
     decision: Any
-    facts: Mapping[str, Any]
-    plan: MaskPlan
+    understood: Understanding
     attribution: Attribution
     took_us: int = 0
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The `sql` facts."""
+        return self.understood.facts
+
+    @property
+    def plan(self) -> MaskPlan:
+        """The masks in force."""
+        return self.understood.plan
 
 
 @dataclass(slots=True, eq=False)

@@ -67,8 +67,8 @@ class OperationBody(TypedDict, total=False):
     statement: str
     parameters: list[str | None]
     attribution: dict[str, str]
-    decision: DecisionBody
-    facts: dict[str, Any]
+    decision: Any  # DecisionBody
+    facts: Any  # the `sql` facts
     decided_in_us: int
     refused: str  # the operation was refused by the gateway itself, with this sentence
 
