@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from doorward.compile import compile_program
+from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
 from doorward.run.effects import GRANTED_TO_QUERIES
@@ -46,6 +47,10 @@ EVALUATORS: Final[Mapping[str, Callable[[Program, dict[str, Value]], Evaluator]]
 }
 
 
+_LIMITS: Final = Limits(wall_ms=60_000)
+"""What is right does not depend on how busy the machine is."""
+
+
 def run(case: Case, evaluator: str = "compiled") -> None:
     """Raise Failure, or whatever broke, unless the case comes out as it should."""
     try:
@@ -70,9 +75,8 @@ def _evaluate(case: Case, make: Callable[[Program, dict[str, Value]], Evaluator]
     if case.input_term is not None:
         term = compile_query(parse_query(f"x = {case.input_term}"), program)
         document = evaluator.query(term)[0]["x"]
-    return evaluator.query(
-        query, document, call=CallContext(strict=case.strict_error, grants=GRANTED_TO_QUERIES)
-    )
+    call = CallContext(strict=case.strict_error, grants=GRANTED_TO_QUERIES, limits=_LIMITS)
+    return evaluator.query(query, document, call=call)
 
 
 def _check_error(case: Case, error: PolicyError | EvaluationError) -> None:

@@ -57,6 +57,7 @@ _Json: TypeAlias = dict[str, Value]
 
 
 def parsed_module(filename: Value, text: Value) -> Value:
+    """`rego.parse_module`: the module of that text as OPA's JSON tree. Raises BuiltinError for what does not parse."""
     name, policy = string(_NAME, 1, filename), string(_NAME, 2, text)
     if len(policy) > _LONGEST:
         raise BuiltinError(f"{_NAME}: the module is longer than {_LONGEST} characters")
