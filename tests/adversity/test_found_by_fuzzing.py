@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from doorward import CompileError, Engine
+from doorward import CompileError, Engine, EvaluationError
 from doorward_gateway.postgres.values import readable
 
 
@@ -52,3 +52,14 @@ def test_what_is_no_number_is_read_as_the_server_writes_it(form: str, oid: int) 
 def test_what_a_path_has_met_a_call_further_on_may_take(rule: str) -> None:
     engine = Engine.from_sources({"t.rego": f"package t\n\n{rule}\n"})
     assert engine.query("x = data.t.p", {"ab": [1, 2, 3]}) == [{"x": 3}]
+
+
+def test_an_answer_that_is_too_deep_is_an_error() -> None:
+    deep: list[object] = []
+    for _ in range(5_000):
+        deep = [deep]
+    engine = Engine.from_sources({"t.rego": "package t\n\nq := input\n"})
+    with pytest.raises(EvaluationError, match="too deep"):
+        engine.query("x = data.t.q", deep)
+    with pytest.raises(EvaluationError, match="too deep"):
+        engine.prepare("data.t.q").value(deep)

@@ -11,6 +11,7 @@ from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.convert import to_json
 from doorward.run.effects import Effect
+from doorward.run.errors import BudgetExceeded
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile import compile_query
@@ -72,7 +73,10 @@ class PreparedQuery:
         finally:
             if recording is not None:
                 recording.extend(call.recorded)
-        return [{name: to_json(value) for name, value in answer.items()} for answer in answers]
+        try:
+            return [{name: to_json(value) for name, value in answer.items()} for answer in answers]
+        except RecursionError as error:
+            raise BudgetExceeded("the answer is nested too deeply") from error
 
     def value(
         self,
@@ -91,7 +95,12 @@ class PreparedQuery:
         value = run(self._value, self._context(input, now_ns))
         if value is UNDEFINED:
             return default
-        return value if type(value) in _AS_IT_IS else to_json(value)
+        if type(value) in _AS_IT_IS:
+            return value
+        try:
+            return to_json(value)
+        except RecursionError as error:
+            raise BudgetExceeded("the answer is nested too deeply") from error
 
     def _context(self, given: Value, now_ns: int | None) -> CallContext:
         call = CallContext(now_ns, self._limits, self._strict, self._grants)
