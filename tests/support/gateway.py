@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import orjson
 import psycopg
 import yaml
 from tests.support.postgres import PostgresServer, bin_dir, free_port
+
+from doorward_proto.v1 import decision_pb2 as pb
+from doorward_proto.v1.decision_pb2_grpc import DecisionServiceStub
 
 __all__ = ["Shop", "open_shop"]
 
@@ -101,6 +105,19 @@ class Shop:
         self._start(
             "engine", "serve", str(self.root / "policies"), "--listen", f"127.0.0.1:{self.engine_port}"
         )
+
+    def put_in_force(self, name: str, text: str) -> None:
+        """Writes a policy file and waits until the engine decides by it."""
+        with grpc.insecure_channel(f"127.0.0.1:{self.engine_port}") as channel:
+            engine = DecisionServiceStub(channel)
+
+            def revision() -> str:
+                answer = engine.GetRevision(pb.GetRevisionRequest(), timeout=10, wait_for_ready=True)
+                return str(answer.revision)
+
+            before = revision()
+            (self.root / "policies" / name).write_text(text)
+            self.until("the changed policy is in force", lambda: revision() != before)
 
     def start_gateway(self) -> None:
         self._write_config()
