@@ -22,7 +22,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing doorward, its tests and its tools into $(VENV) ..."
-	@$(PIP) --editable '.[demo,test,dev]'
+	@$(PIP) --editable '.[author,demo,test,dev]'
 	@touch $@
 
 demo: $(VENV)/.demo ## Run the whole product on an embedded PostgreSQL, in under two minutes
