@@ -80,10 +80,11 @@ class BodyBuilder(TermBuilder):
             raise self.refuse(
                 "expected `x[, y] in xs { ... }` expression", domain.span, "write `every x in xs { … }`"
             )
-        for part in (key, value):
-            if part is not None and not isinstance(part, Var):
-                raise self.refuse("expected a variable after `every`", part.span)
-        return Every(key, value, collection, body, Span(self.source, word.start, end))  # type: ignore[arg-type]
+        if key is not None and not isinstance(key, Var):
+            raise self.refuse("expected a variable after `every`", key.span)
+        if not isinstance(value, Var):
+            raise self.refuse("expected a variable after `every`", value.span)
+        return Every(key, value, collection, body, Span(self.source, word.start, end))
 
     # --- `and`, `or` and bodies after `not` ------------------------------------------------------------------
     #

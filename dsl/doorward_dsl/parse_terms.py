@@ -49,7 +49,8 @@ _OPERATORS = {
 }
 """The built-in an infix operator stands for, and how tightly it binds; all associate to the left."""
 
-Operators: TypeAlias = "list[Term | Token]"
+Operators: TypeAlias = list[Any]
+"""A term, an operator's token, a term, and so on in turns, which no type can say."""
 
 
 class Refused(Exception):
@@ -257,10 +258,10 @@ class TermBuilder:
         """The chain as calls, by precedence."""
         if len(chain) == 3:
             return self._operation(*chain)
-        operands: list[Any] = [chain[0]]
-        waiting: list[Any] = []
+        operands = [chain[0]]
+        waiting: Operators = []
         for operator, operand in zip(chain[1::2], chain[2::2], strict=True):
-            strength = _OPERATORS[operator.text][1]  # type: ignore[union-attr]
+            strength = _OPERATORS[operator.text][1]
             while waiting and _OPERATORS[waiting[-1].text][1] >= strength:
                 right = operands.pop()
                 operands[-1] = self._operation(operands[-1], waiting.pop(), right)
@@ -283,7 +284,7 @@ class TermBuilder:
 
     def keyed_membership(self, key: Term, comma: Token, chain: Operators) -> Term:
         """`k, v in xs`, and what follows it: `k, v in xs in ys` asks for the answer of the first in `ys`."""
-        ins = [at for at in range(1, len(chain), 2) if chain[at].text == "in"]  # type: ignore[union-attr]
+        ins = [at for at in range(1, len(chain), 2) if chain[at].text == "in"]
         if not ins or self.is_membership(key):
             raise self.refuse(
                 "unexpected `,`",
@@ -293,13 +294,14 @@ class TermBuilder:
         stop = ins[1] if len(ins) > 1 else len(chain)
         value = self._part(chain[: ins[0]])
         domain = self._part(chain[ins[0] + 1 : stop])
-        mark: Any = chain[ins[0]]
+        mark = chain[ins[0]]
         span = Span(self.source, key.span.start, domain.span.end)
         member = Call(MEMBER_WITH_KEY, (key, value, domain), span, Span(self.source, mark.start, mark.end))
         return self._part([member, *chain[stop:]])
 
     def _part(self, chain: Operators) -> Term:
-        return chain[0] if len(chain) == 1 else self.infix(chain)  # type: ignore[return-value]
+        whole: Term = chain[0] if len(chain) == 1 else self.infix(chain)
+        return whole
 
     def is_membership(self, term: Term) -> bool:
         """Whether the term is `x in xs` without parentheses around it."""

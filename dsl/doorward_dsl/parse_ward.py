@@ -180,16 +180,16 @@ class WardBuilder(RuleBuilder):
         values: list[str | int] = []
         for arg in args:
             value = arg.value if isinstance(arg, Scalar) else None
-            if type(value) not in (int, str) or isinstance(value, bool):
+            if isinstance(value, bool) or not isinstance(value, int | str):
                 raise self.refuse(
                     f"the masker `{name}` takes literals, not {a_kind_of(arg)}",
                     arg.span,
                     f"write `{USAGE[name]}`",
                 )
-            values.append(value)  # type: ignore[arg-type]
+            values.append(value)
         if tuple(type(value) for value in values) != wanted:
             raise self.refuse(f"wrong arguments of the masker `{name}`", term.span, f"write `{USAGE[name]}`")
-        if name == "partial" and not 0 <= values[0] <= 64:  # type: ignore[operator]
+        if name == "partial" and values[0] not in range(65):
             raise self.refuse("`partial` keeps between 0 and 64 characters", term.span)
         return Masker(name, tuple(values), term.span)
 
