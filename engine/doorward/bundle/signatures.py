@@ -1,0 +1,189 @@
+"""Signatures of bundles, as OPA has them: `.signatures.json` holds one JSON Web Token, and its payload the digest
+of every file.
+
+A JSON or YAML file, and the manifest, is digested by what it says, not by how it is spelt: compact JSON with sorted
+keys, numbers as written. Every other file is digested as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from doorward.bundle.errors import SignatureError
+
+__all__ = ["ALGORITHMS", "SIGNATURES", "sign", "signing_claims", "verify"]
+
+SIGNATURES: Final = ".signatures.json"
+
+ALGORITHMS: Final = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "HS256", "HS384", "HS512",
+)  # fmt: skip
+
+_DIGESTS: Final = {"SHA-224": "sha224", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+"""By the names that signatures use. What can be forged (MD5, SHA-1) is not among them."""
+
+_STRUCTURED: Final = (".json", ".yaml", ".yml")
+
+
+def sign(
+    files: Mapping[str, bytes], key: str, *, algorithm: str = "RS256", claims: Mapping[str, Any] | None = None
+) -> bytes:
+    """The content of `.signatures.json` for these files. Raises SignatureError for a key that cannot sign.
+
+    `key` is a private key in PEM, or the secret itself for the HS algorithms. `claims` join the payload, such as
+    `keyid`, `scope`, `iat`.
+    """
+    listed = [
+        {"name": name, "hash": _digest(name, files[name], "SHA-256"), "algorithm": "SHA-256"}
+        for name in sorted(files)
+        if name != SIGNATURES
+    ]
+    payload = json.dumps({**(claims or {}), "files": listed}, sort_keys=True, separators=(",", ":"))
+    try:
+        registry = jws.JWSRegistry(algorithms=[algorithm])
+        token = jws.serialize_compact(
+            {"alg": algorithm, "typ": "JWT"}, payload.encode(), _key(key, algorithm), registry=registry
+        )
+    except (JoseError, ValueError, TypeError) as error:
+        raise SignatureError(f"the key cannot sign with {algorithm}: {error}") from None
+    return json.dumps({"signatures": [token]}).encode() + b"\n"
+
+
+def verify(
+    files: Mapping[str, bytes], key: str, *, algorithm: str = "RS256", scope: str | None = None
+) -> dict[str, Any]:
+    """The payload of the signature, after everything in the bundle was found to be as it was signed.
+
+    `key` is a public key or certificate in PEM, or the secret itself for the HS algorithms. The algorithm is the
+    verifier's to say, never the token's. Raises SignatureError.
+    """
+    payload = signing_claims(files, key, algorithm=algorithm)
+    if scope is not None and payload.get("scope") != scope:
+        raise SignatureError(
+            f"the bundle is signed for the scope `{payload.get('scope', '')}`, not `{scope}`"
+        )
+    signed = _signed_files(payload)
+    for name in sorted(set(files) - {SIGNATURES}):
+        if name not in signed:
+            raise SignatureError(f"`{name}` is in the bundle but not in its signature")
+    for name, (digest, hashing) in sorted(signed.items()):
+        if name not in files:
+            raise SignatureError(f"`{name}` is in the signature but not in the bundle")
+        if _digest(name, files[name], hashing) != digest:
+            raise SignatureError(f"`{name}` is not what was signed")
+    return payload
+
+
+def signing_claims(files: Mapping[str, bytes], key: str, *, algorithm: str = "RS256") -> dict[str, Any]:
+    """The payload of the signature, which the key has signed. Raises SignatureError. The files are not looked at."""
+    if SIGNATURES not in files:
+        raise SignatureError(f"the bundle is not signed: there is no `{SIGNATURES}` in it")
+    try:
+        tokens = json.loads(files[SIGNATURES])["signatures"]
+        (token,) = tokens
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SignatureError(f"`{SIGNATURES}` does not hold one signature") from None
+    try:
+        checked = jws.deserialize_compact(
+            token, _key(key, algorithm), registry=jws.JWSRegistry(algorithms=[algorithm])
+        )
+        payload = json.loads(checked.payload)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise SignatureError(
+            f"the signature does not verify with this key and {algorithm}: {error}"
+        ) from None
+    if not isinstance(payload, dict):
+        raise SignatureError("the payload of the signature is not an object")
+    return payload
+
+
+def _signed_files(payload: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Digest and hashing algorithm by name."""
+    signed: dict[str, tuple[str, str]] = {}
+    try:
+        for entry in payload["files"]:
+            name, digest, hashing = entry["name"], entry["hash"], entry.get("algorithm", "SHA-256")
+            if hashing not in _DIGESTS:
+                raise SignatureError(f"`{name}` is digested with `{hashing}`, which is not to be trusted")
+            if name in signed:
+                raise SignatureError(f"the signature lists `{name}` twice")
+            signed[name] = (digest, hashing)
+    except (KeyError, TypeError, AttributeError):
+        raise SignatureError("the payload of the signature lists no files") from None
+    return signed
+
+
+def _key(text: str, algorithm: str) -> RSAKey | ECKey | OctKey:
+    kinds: dict[str, Any] = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey, "HS": OctKey}
+    if algorithm not in ALGORITHMS:
+        raise SignatureError(
+            f"`{algorithm}` is no signing algorithm: expected one of {', '.join(ALGORITHMS)}"
+        )
+    key: RSAKey | ECKey | OctKey = kinds[algorithm[:2]].import_key(text)
+    return key
+
+
+# --- digests ---
+
+
+def _digest(name: str, content: bytes, hashing: str) -> str:
+    structured = name == ".manifest" or name.endswith(_STRUCTURED)
+    return hashlib.new(_DIGESTS[hashing], _canonical(name, content) if structured else content).hexdigest()
+
+
+class _Written(str):
+    """A number, as it is written."""
+
+    __slots__ = ()
+
+
+def _canonical(name: str, content: bytes) -> bytes:
+    try:
+        if name.endswith((".yaml", ".yml")):
+            document = yaml.safe_load(content)
+        else:
+            document = json.loads(content, parse_int=_Written, parse_float=_Written)
+        parts: list[str] = []
+        _write(document, parts)
+        return "".join(parts).encode()
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise SignatureError(f"`{name}` cannot be read: {error}") from None
+
+
+def _write(value: Any, parts: list[str]) -> None:
+    if isinstance(value, dict):
+        parts.append("{")
+        for number, key in enumerate(sorted(value, key=str)):
+            parts.append("," if number else "")
+            parts.append(_text(str(key)) + ":")
+            _write(value[key], parts)
+        parts.append("}")
+    elif isinstance(value, list):
+        parts.append("[")
+        for number, item in enumerate(value):
+            parts.append("," if number else "")
+            _write(item, parts)
+        parts.append("]")
+    elif isinstance(value, _Written):
+        parts.append(value)
+    elif isinstance(value, str):
+        parts.append(_text(value))
+    else:
+        parts.append(json.dumps(value))
+
+
+_LINE_ENDS: Final = re.compile("[\u2028\u2029]")
+
+
+def _text(value: str) -> str:
+    """As Go writes a string: plain text but for quotes, controls and JavaScript's line ends."""
+    return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
