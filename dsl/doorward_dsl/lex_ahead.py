@@ -84,6 +84,8 @@ class Ahead:
             return None if ruled and follower.text != "*" else word
         if word == "test":
             return word if follower.kind in TEXTS and self.peek(at + 2).kind == "LBRACE" else None
+        if word == "given":
+            return word if follower.kind == "IDENT" and not follower.line_start else None
         if word in SOFT_WORDS and self._begins_decision(at, word, follower):
             return word
         return None

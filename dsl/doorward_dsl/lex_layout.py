@@ -163,7 +163,11 @@ class _Layout:
             kind = self.after(token, kind) if self.previous in ENDERS else _before(kind)
             if kind == "IDENT":
                 kind = self.soft_word(token)
-            if kind in ("IDENT", "INFIX") and verb in ("mask", "governs") and self.frame.kind == "top":
+            if (
+                kind in ("IDENT", "INFIX")
+                and (self.expecting or verb in ("mask", "governs"))
+                and len(self.frames) < 3
+            ):
                 token, kind = self.wildcard(token, kind)
                 while at + 1 < len(tokens) and tokens[at + 1].start < token.end:
                     at += 1
@@ -192,7 +196,8 @@ class _Layout:
         ):
             return "IDENT"
         if self.frame.kind == "test" and kind != "NULL" and self.expecting:
-            return "IDENT"
+            self.expecting = kind != "IF" or previous != "EXPECT"
+            return "IDENT" if self.expecting else kind
         return "INFIX" if kind == "IN" else kind
 
     def soft_word(self, token: Token) -> str:
@@ -331,7 +336,7 @@ class _Layout:
             return True
         if previous not in ("IF", "UNLESS"):
             return False
-        return self.frame.kind != "top" or not self.ahead.value(at)
+        return self.frame.kind not in ("top", "test") or not self.ahead.value(at)
 
     def close(self, token: Token, kind: str) -> None:
         """A bracket closes."""

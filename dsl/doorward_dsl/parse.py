@@ -2,7 +2,7 @@
 
 `parse_module` reads a file statement by statement, so that one mistake does not hide the next; all errors are raised
 together. The stages: `lex` (words) → `lex_layout` (statements) → the LALR(1) table (`parse_table`) → builder methods
-(`parse_terms`, `parse_rules`, `parse_ward`).
+(`parse_terms`, `parse_rules`, `parse_ward`, `parse_tests`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from doorward_dsl.parse_errors import explain, explain_trouble
 from doorward_dsl.parse_rules import Package
 from doorward_dsl.parse_table import Unexpected, bind, run
 from doorward_dsl.parse_terms import Refused
-from doorward_dsl.parse_ward import Governs, WardBuilder
+from doorward_dsl.parse_tests import TestBuilder
+from doorward_dsl.parse_ward import Governs
 from doorward_dsl.source import Source, Span
-from doorward_dsl.syntax import Body, Import, Module, Rule, TestBlock
+from doorward_dsl.syntax import Body, Given, Import, Module, Rule, TestBlock
 from doorward_dsl.syntax import Statement as DecisionStatement
 
 __all__ = ["parse_module", "parse_query"]
@@ -74,7 +75,7 @@ class _Parser:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.methods: list[Callable[..., Any]] = bind(WardBuilder(source))
+        self.methods: list[Callable[..., Any]] = bind(TestBuilder(source))
 
     def parse(self, statement: Statement, start: str) -> Any:
         """The node of one statement. Raises Refused."""
@@ -116,6 +117,7 @@ class _Parts:
         self.rules: list[Rule] = []
         self.statements: list[DecisionStatement] = []
         self.tests: list[TestBlock] = []
+        self.givens: list[Given] = []
         self.first: Any = None
 
     def add(self, node: Any) -> None:
@@ -132,6 +134,8 @@ class _Parts:
             self.governs.append(node)
         elif isinstance(node, TestBlock):
             self.tests.append(node)
+        elif isinstance(node, Given):
+            self.givens.append(node)
         else:
             self.statements.append(node)
 
@@ -170,6 +174,7 @@ class _Parts:
             tuple(lexed.comments),
             (),
             whole,
+            tuple(self.givens),
         )
         return attach(module, errors)
 

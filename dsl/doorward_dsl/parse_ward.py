@@ -30,7 +30,6 @@ from doorward_dsl.syntax import (
     Template,
     Term,
     TermTarget,
-    TestBlock,
     Var,
 )
 
@@ -322,44 +321,6 @@ class WardBuilder(RuleBuilder):
         return Credential(
             *shared, ttl_ms=given.get("ttl"), single_use=given.get("single_use", False), role=given.get("as")
         )
-
-    # --- tests -----------------------------------------------------------------------------------------------
-
-    def ward_test(
-        self, word: Token, name: Token, _brace: Token, items: list[tuple[str, Any]], closing: Token
-    ) -> TestBlock:
-        operations = [value for kind, value in items if kind == "when"]
-        if len(operations) > 1:
-            raise self.refuse("a test has one `when`", operations[1][2])
-        kind, text, _span = operations[0] if operations else (None, None, None)
-        return TestBlock(
-            str(self.string(name).value),
-            tuple(value for kind, value in items if kind == "given"),
-            kind,
-            text,
-            tuple(value for kind, value in items if kind == "expect"),
-            self.span(word.start, closing.end),
-        )
-
-    def given(self, _word: Token, target: Term, _mark: Token, value: Term) -> tuple[str, Any]:
-        if not isinstance(target, Var | Ref):
-            raise self.refuse(
-                f"{a_kind_of(target)} cannot be given", target.span, "write `given principal.id := …`"
-            )
-        return "given", (target, value)
-
-    def operation(self, word: Token, kind: Token, text: Token) -> tuple[str, Any]:
-        return "when", (kind.text, self.string(text).value, self.span(word.start, text.end))
-
-    def expect(self, _word: Token, words: list[str | Term]) -> tuple[str, Any]:
-        """`expect block "reason"`"""
-        return "expect", tuple(words)
-
-    def word_term(self, term: Term) -> str | Term:
-        return term.name if isinstance(term, Var) else term
-
-    def word_text(self, token: Token) -> str:
-        return token.text
 
 
 class _Ended(list[Literal]):

@@ -3,7 +3,8 @@
     Module
     ├── Import
     ├── Rule ── RuleHead, body: Literal…, else: Rule
-    └── Statement (Ward only) ── Allow | Block | Mask | Approve | Credential; TestBlock
+    ├── Statement (Ward only) ── Allow | Block | Mask | Approve | Credential
+    └── TestBlock (Ward only) ── Given | When | Expectation
 
     Literal ── one line of a body: an expression with its `with` modifiers
     Term ── Scalar Var Ref Call Array Object Set, the three comprehensions, Template
@@ -33,11 +34,62 @@ After `resolve`, the same classes stand for the same things under these rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, TypeAlias
+from dataclasses import dataclass
 
 from doorward_dsl.source import Span
+from doorward_dsl.syntax_terms import (
+    Annotations,
+    Array,
+    ArrayComprehension,
+    Assign,
+    Body,
+    Call,
+    Comment,
+    Every,
+    Expr,
+    ExprTerm,
+    Literal,
+    Not,
+    Object,
+    ObjectComprehension,
+    Ref,
+    Scalar,
+    Set,
+    SetComprehension,
+    SomeDecl,
+    SomeIn,
+    Template,
+    Term,
+    Unify,
+    Var,
+    With,
+)
+from doorward_dsl.syntax_ward import (
+    Allow,
+    Approve,
+    Block,
+    ContentTarget,
+    Credential,
+    Expectation,
+    ExpectCondition,
+    ExpectCredential,
+    ExpectDetermining,
+    ExpectError,
+    ExpectMask,
+    ExpectReason,
+    ExpectVerdict,
+    FieldTarget,
+    Given,
+    JsonPathTarget,
+    Mask,
+    Masker,
+    MaskTarget,
+    Statement,
+    TermTarget,
+    TestBlock,
+    TestStep,
+    When,
+)
 
 __all__ = [
     "Allow",
@@ -53,9 +105,18 @@ __all__ = [
     "ContentTarget",
     "Credential",
     "Every",
+    "ExpectCondition",
+    "ExpectCredential",
+    "ExpectDetermining",
+    "ExpectError",
+    "ExpectMask",
+    "ExpectReason",
+    "ExpectVerdict",
+    "Expectation",
     "Expr",
     "ExprTerm",
     "FieldTarget",
+    "Given",
     "Import",
     "JsonPathTarget",
     "Literal",
@@ -79,222 +140,14 @@ __all__ = [
     "Term",
     "TermTarget",
     "TestBlock",
+    "TestStep",
     "Unify",
     "Var",
+    "When",
     "With",
 ]
 
-# --- terms -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scalar:
-    """A literal: bool, str, int, None, or Decimal for a number with a fraction or exponent."""
-
-    value: bool | str | int | Decimal | None
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Var:
-    """A name. `_` is the wildcard until `resolve` makes it fresh."""
-
-    name: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ref:
-    """`head.a["b"][i]`: a dotted name is a path element `Scalar("a")`. The path is never empty."""
-
-    head: Term
-    path: tuple[Term, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """A call of a function or operator by its dotted name, e.g. `("io", "jwt", "decode")` or `("plus",)`."""
-
-    name: tuple[str, ...]
-    args: tuple[Term, ...]
-    span: Span
-    name_span: Span
-    """Where the name or the operator stands, for messages about it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Array:
-    items: tuple[Term, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Set:
-    items: tuple[Term, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Object:
-    pairs: tuple[tuple[Term, Term], ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArrayComprehension:
-    head: Term
-    body: Body
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SetComprehension:
-    head: Term
-    body: Body
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ObjectComprehension:
-    key: Term
-    value: Term
-    body: Body
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Template:
-    """A template string `$"…{term}…"`: text pieces and terms in order.
-
-    A part with modifiers, `{term with input as x}`, is a Literal that holds an ExprTerm.
-    """
-
-    parts: tuple[str | Term | Literal, ...]
-    span: Span
-
-
-Term: TypeAlias = (
-    Scalar
-    | Var
-    | Ref
-    | Call
-    | Array
-    | Set
-    | Object
-    | ArrayComprehension
-    | SetComprehension
-    | ObjectComprehension
-    | Template
-)
-
-# --- expressions -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExprTerm:
-    """A term that must be defined and not `false`."""
-
-    term: Term
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Assign:
-    """`target := value`: the variables of the target are new in this body."""
-
-    target: Term
-    value: Term
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unify:
-    """`left = right`."""
-
-    left: Term
-    right: Term
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SomeDecl:
-    """`some x, y`: declares and binds nothing."""
-
-    names: tuple[Var, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SomeIn:
-    """`some value in domain` or `some key, value in domain`; key and value may be patterns."""
-
-    key: Term | None
-    value: Term
-    domain: Term
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Every:
-    """`every value in domain { body }` or `every key, value in domain { body }`."""
-
-    key: Var | None
-    value: Var
-    domain: Term
-    body: Body
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Not:
-    """`not expr`: holds when `expr` has no answer that is not `false`."""
-
-    expr: Expr
-    span: Span
-
-
-Expr: TypeAlias = ExprTerm | Assign | Unify | SomeDecl | SomeIn | Every | Not
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class With:
-    """`with target as value`."""
-
-    target: Term
-    value: Term
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Literal:
-    """One expression of a body, with its modifiers. `not e with t as v` is Literal(Not(e), (With(t, v),))."""
-
-    expr: Expr
-    withs: tuple[With, ...]
-    span: Span
-
-
-Body: TypeAlias = tuple[Literal, ...]
-
 # --- rules -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comment:
-    """A comment, `text` without its `#`."""
-
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Annotations:
-    """A `# METADATA` block: the YAML document as parsed, scope made explicit (rule, document, package, subpackages)."""
-
-    scope: str
-    document: dict[str, Any]
-    span: Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,126 +181,6 @@ class Rule:
     annotations: tuple[Annotations, ...] = ()
 
 
-# --- Ward statements -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Masker:
-    """`redact`, `null`, `partial(4)`, `hash`, `replace("x")`, `format_preserving`; `args` are the literals given."""
-
-    name: str
-    args: tuple[str | int, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FieldTarget:
-    """`table.column`, `*.column`, `schema.table.column`: the dotted parts, `*` allowed for any but the column."""
-
-    parts: tuple[str, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JsonPathTarget:
-    """`$.user.email`, `$.items[*].card`: steps are keys, indices, or `"*"`."""
-
-    steps: tuple[str | int, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ContentTarget:
-    """`content(card_number)`: whatever the named detector finds."""
-
-    detector: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TermTarget:
-    """A variable or reference that the body binds: its value names the target as text, e.g. `"customers.ssn"`."""
-
-    term: Term
-    span: Span
-
-
-MaskTarget: TypeAlias = FieldTarget | JsonPathTarget | ContentTarget | TermTarget
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Condition:
-    """What all statements share: an optional reason, a condition (`if` body) and an exception (`unless` body).
-
-    The statement holds when `when` does (or is absent) and `unless` is absent or has no answer.
-    """
-
-    reason: str | Term | None
-    """Literal text, or a template string that may use the variables of the body."""
-    when: Body | None
-    unless: Body | None
-    span: Span
-    annotations: tuple[Annotations, ...] = field(default=(), kw_only=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Allow(_Condition):
-    """`allow "reason" if …`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block(_Condition):
-    """`block "reason" if …`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mask(_Condition):
-    """`mask "reason" target, … with masker if …`."""
-
-    targets: tuple[MaskTarget, ...] = ()
-    masker: Masker | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Approve(_Condition):
-    """`approve "reason" by "group", … within 15m if …`. Groups are terms; any one member of any group may consent.
-
-    `within_ms` is None where the statement leaves the wait to the gateway's default.
-    """
-
-    groups: tuple[Term, ...] = ()
-    within_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Credential(_Condition):
-    """`credential "reason" ttl 60s single_use as "role" if …`."""
-
-    ttl_ms: int | None = None
-    single_use: bool = False
-    role: Term | None = None
-
-
-Statement: TypeAlias = Allow | Block | Mask | Approve | Credential
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TestBlock:
-    """`test "name" { … }`: kept as its parts for the test runner; no other stage reads inside.
-
-    `givens` are `given ref := term`; `when_kind`/`when_text` the operation; `expects` the words after each `expect`.
-    """
-
-    __test__ = False
-
-    name: str
-    givens: tuple[tuple[Term, Term], ...]
-    when_kind: str | None
-    when_text: str | None
-    expects: tuple[tuple[str | Term, ...], ...]
-    span: Span
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Import:
     """`import data.x.y as z`. `alias` is None where none is written."""
@@ -474,3 +207,5 @@ class Module:
     annotations: tuple[Annotations, ...]
     """Those of package and subpackages scope."""
     span: Span
+    givens: tuple[Given, ...] = ()
+    """What stands outside of its test blocks and is given in all of them."""

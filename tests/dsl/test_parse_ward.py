@@ -6,6 +6,7 @@ import pytest
 from tests.support.shapes import shape
 
 from doorward_dsl import ParseError, Source, parse_module
+from doorward_dsl.syntax import ExpectCredential, ExpectMask, ExpectVerdict, Given, When
 
 STATEMENTS = [
     ('mask "a.*.b", "$.x[0]" with hash', '(mask - a.*.b $["x"][0] with hash)'),
@@ -120,19 +121,22 @@ test "no drop" {
 }
 """
     (block,) = parse_module(Source("p.ward", text)).tests
+    groups, now, when, verdict, mask, credential = block.steps
     assert block.name == "no drop"
-    assert [(shape(target), shape(value)) for target, value in block.givens] == [
+    assert [(shape(step.target), shape(step.value)) for step in (groups, now) if isinstance(step, Given)] == [
         ('(ref principal "groups")', '["contractors"]'),
         ('(ref time "now")', "1"),
     ]
-    assert (block.when_kind, block.when_text) == ("postgres", "drop table x")
-    assert [
-        [word if isinstance(word, str) else shape(word) for word in words] for words in block.expects
-    ] == [
-        ["block", '"schema changes"'],
-        ["mask", '(ref customers "ssn")', "with", "(partial 4)"],
-        ["credential", "ttl", "60s", "as", '"reader"'],
-    ]
+    assert isinstance(when, When)
+    assert (when.kind, when.action, shape(when.operation)) == ("postgres", None, '"drop table x"')
+    assert isinstance(verdict, ExpectVerdict)
+    assert (verdict.verdict, shape(verdict.reason)) == ("block", '"schema changes"')
+    assert isinstance(mask, ExpectMask)
+    assert [target.span.text for target in mask.targets] == ["customers.ssn"]
+    assert mask.masker is not None
+    assert (mask.masker.name, mask.masker.args) == ("partial", (4,))
+    assert isinstance(credential, ExpectCredential)
+    assert (credential.ttl_ms, credential.single_use, shape(credential.role)) == (60_000, False, '"reader"')
 
 
 def test_the_span_of_a_statement_holds_all_of_it() -> None:
