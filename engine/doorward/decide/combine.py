@@ -27,7 +27,17 @@ from doorward.compile.findings import (
 )
 from doorward.decide.decision import Approval, Credential, DecisionError, MaskMethod, Reason, Verdict
 
-__all__ = ["Gathered", "Masking", "approvals_of", "credential_of", "gather", "masker_strength", "verdict_of"]
+__all__ = [
+    "NOTHING_ALLOWS",
+    "NOTHING_GRANTS",
+    "Gathered",
+    "Masking",
+    "approvals_of",
+    "credential_of",
+    "gather",
+    "masker_strength",
+    "verdict_of",
+]
 
 _STRENGTH: Final[dict[str, int]] = {
     method: rank
@@ -42,7 +52,13 @@ _SENTENCES: Final = {
     "credential": "the credential is granted by",
 }
 
-_NOTHING_ALLOWS: Final = Reason("", "block", "no statement allows this", "")
+NOTHING_ALLOWS: Final = "no statement allows this"
+"""The reason of a block where no `allow` held."""
+
+NOTHING_GRANTS: Final = "no statement grants a credential"
+"""The reason of a block where a credential is asked for and no `credential` held."""
+
+_NOTHING_ALLOWS: Final = Reason("", "block", NOTHING_ALLOWS, "")
 
 
 @dataclass(slots=True, order=True, unsafe_hash=True)
@@ -168,7 +184,7 @@ def _refusal(reason: Reason, why: str) -> Reason:
 def credential_of(gathered: Gathered) -> Credential | Reason:
     """What an issued credential may be, or why there is none: shortest ttl, single use if any says so."""
     if not gathered.credentials:
-        return Reason("", "block", "no statement grants a credential", "")
+        return Reason("", "block", NOTHING_GRANTS, "")
     ttls = [c.ttl_ms for c in gathered.credentials if c.ttl_ms is not None]
     if not ttls:
         return Reason("", "block", "no statement says how long the credential may live", "")
