@@ -20,6 +20,7 @@ from doorward.compile.findings import (
     StatementInfo,
     Target,
 )
+from doorward.compile.replacements import FunctionName, Replaced, Replacements
 from doorward.run.context import CallContext
 
 __all__ = [
@@ -33,10 +34,13 @@ __all__ = [
     "Failed",
     "Findings",
     "Function",
+    "FunctionName",
     "Held",
     "MaskPayload",
     "MaskerSpec",
     "Payload",
+    "Replaced",
+    "Replacements",
     "StatementInfo",
     "Target",
     "compile_program",

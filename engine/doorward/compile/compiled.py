@@ -111,12 +111,21 @@ class Compiled:
         """The kinds of request that some statement speaks for; `*` where one speaks for all."""
         return frozenset(kind for info in self._infos for kind in info.kinds)
 
-    def evaluate(self, kind: str, document: Value, call: CallContext) -> Findings:
+    def evaluate(
+        self,
+        kind: str,
+        document: Value,
+        call: CallContext,
+        replacing: Callable[[CallContext], None] | None = None,
+    ) -> Findings:
         """Try all statements of a kind on one request document.
 
-        `call` is fresh. Never raises for what a policy or a request does: errors are among the findings.
+        `call` is fresh; `replacing` puts other things in the place of data and functions in it. Never raises for what a
+        policy or a request does: errors are among the findings.
         """
         call.input, call.data = document, self.data
+        if replacing is not None:
+            replacing(call)
         findings = Findings()
         try:
             self._deciders.get(kind, self._deciders[_ALL_KINDS])(call, findings)
@@ -125,6 +134,33 @@ class Compiled:
         except RecursionError:
             findings.errors.append(Failed(None, BudgetExceeded("the evaluation went too deep")))
         return findings
+
+    def replaceable(self, names: frozenset[str]) -> Compiled:
+        """The same program, in which parts may be replaced: documents (`data.acme.suspended`) and functions, by name."""
+        return Compiled(self.program, self.data, self._options, names)
+
+    def units_below(self, path: tuple[str, ...]) -> tuple[tuple[int, tuple[Any, ...]], ...]:
+        """The documents that decisions work out at and below a path of `data`, each with its path from there."""
+        return tuple(
+            (unit.id, unit.path[len(path) :])
+            for unit in self._planner.all_units()
+            if unit.kind != "function" and unit.path[: len(path)] == path
+        )
+
+    def function(self, path: tuple[str, ...]) -> Callable[..., Value] | None:
+        """The function that a policy defines at a path below `data`: of a context and its arguments; None if none is."""
+        document = function_at(self._tree, path)
+        if document is None:
+            return None
+        planner = Planner(self._tree, self._mocked, indexed=self._options.indexed, base=self._planner)
+        number = planner.unit_of(document, ())
+        planner.finish()
+        linker = Linker(self._tree, self._linker)
+        for unit in planner.units:
+            load_unit(unit, linker)
+        linker.join(planner.documents())
+        made: Callable[..., Value] = linker.namespace[linker.unit(number)]
+        return made
 
     def query(
         self,
