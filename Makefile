@@ -25,6 +25,26 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[author,demo,test,dev]'
 	@touch $@
 
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing doorward and the peers it is measured beside into $(VENV) ..."
+	@$(PIP) --editable '.[bench,demo]'
+	@touch $@
+
+# Peers in other languages: built where there is a compiler, else absent from the results. Neither the lock nor the sums are kept.
+BENCH_OPA     := bench/opa/target/bench-opa
+BENCH_REGORUS := bench/regorus/target/release/bench-regorus
+
+$(BENCH_OPA): bench/opa/main.go bench/opa/go.mod
+	@echo "building OPA for the bench ..."
+	@mkdir -p $(@D) && cp bench/opa/go.mod $(@D)/go.mod
+	@cd bench/opa && go build -mod=mod -modfile=target/go.mod -o target/bench-opa . || echo "OPA was not built: it will be absent"
+
+$(BENCH_REGORUS): bench/regorus/src/main.rs bench/regorus/Cargo.toml
+	@echo "building regorus for the bench, for a minute or two ..."
+	@cargo build --quiet --release --manifest-path bench/regorus/Cargo.toml || echo "regorus was not built: it will be absent"
+
+PEERS := $(if $(shell command -v go),$(BENCH_OPA)) $(if $(shell command -v cargo),$(BENCH_REGORUS))
+
 demo: $(VENV)/.demo ## Run the whole product on an embedded PostgreSQL, in under two minutes
 	@$(BIN)/doorward demo
 
@@ -40,8 +60,8 @@ format: $(VENV)/.test ## Format the code
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.test ## Measure; writes bench/results/
-	@$(BIN)/python -m bench
+bench: $(VENV)/.bench $(PEERS) ## Measure beside peers, into bench/results/; ARGS="decisions --quick", ARGS=--help
+	@$(BIN)/python -m bench $(ARGS)
 
 proto: $(VENV)/.test ## Generate the protobuf code again
 	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto doorward_proto/v1/decision.proto
@@ -50,4 +70,4 @@ picture: $(VENV)/.demo ## Draw the demo's output into docs/demo.svg
 	@$(BIN)/doorward demo --svg docs/demo.svg
 
 clean: ## Remove what was installed and built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/opa/target bench/regorus/target bench/results

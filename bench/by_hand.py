@@ -152,6 +152,30 @@ def _admission(request: Any) -> bool:
     return not deny
 
 
+_PURPOSES: Final[dict[str, dict[str, Any]]] = {
+    "billing": {"basis": "contract", "fields": {"name", "email", "address"}, "keep_days": 3650},
+    "newsletter": {"basis": "consent", "fields": {"email"}, "keep_days": 365},
+    "advertising": {"basis": "consent", "fields": {"email", "age"}, "keep_days": 90},
+}
+_REGIONS: Final = {"eu": {"eu", "eea", "ch"}, "us": {"us"}}
+
+
+def _processing(request: Any) -> bool:
+    subject, activity = request["subject"], request["activity"]
+    purpose = _PURPOSES.get(activity["purpose"])
+    if purpose is None:
+        return False
+    if purpose["basis"] == "consent":
+        given = {consent["purpose"] for consent in subject["consents"] if not consent.get("withdrawn")}
+        if activity["purpose"] not in given:
+            return False
+    return (
+        purpose["fields"].issuperset(activity["fields"])
+        and activity["keep_days"] <= purpose["keep_days"]
+        and activity["region"] in _REGIONS[subject["region"]]
+    )
+
+
 BY_HAND: Final[Mapping[str, Callable[[Any], bool]]] = {
     "rbac": _rbac,
     "hierarchy": _hierarchy,
@@ -162,5 +186,6 @@ BY_HAND: Final[Mapping[str, Callable[[Any], bool]]] = {
     "ownership": _ownership,
     "http_api": _http_api,
     "admission": _admission,
+    "processing": _processing,
 }
 """By the name of the policy's file."""

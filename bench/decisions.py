@@ -1,26 +1,75 @@
-"""One decision in process: what a policy costs beside the same policy written by hand and beside other engines, and how
-the cost grows with the number of rules."""
+"""Policies in process: what a decision costs beside the same policy written by hand and beside other engines."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import peers
+from bench import growth, peers, warehouse
 from bench.by_hand import BY_HAND
-from bench.measure import Contestant, Question, per_call
-from doorward import Engine
+from bench.measure import Contestant, Question, Settings
 
-__all__ = ["questions"]
+__all__ = ["questions", "rules_of"]
 
-_HERE = Path(__file__).parent
-_POLICIES = _HERE / "policies"
-_SIZES = (10, 1_000, 10_000)
-_REQUEST: dict[str, Any] = json.loads((_POLICIES / "rbac.json").read_text())
+_POLICIES = Path(__file__).parent / "policies"
+_NOTE = "allowed and refused requests in turn, parsed and policies compiled before the clock starts; the answer is one boolean"
+
+
+@contextmanager
+def questions(settings: Settings) -> Iterator[Sequence[Question]]:
+    """The policies of `policies/`, ten to ten thousand rules, and the PostgreSQL policies of this repository."""
+    yield [
+        *(
+            Question(f"policy `{name}`", "µs", partial(_contestants, name, settings), _NOTE)
+            for name in BY_HAND
+        ),
+        *growth.questions(settings),
+        *warehouse.questions(settings),
+    ]
+
+
+def rules_of(name: str) -> peers.Rules:
+    """One policy of `policies/`, its requests, and the answers that are right."""
+    base = json.loads((_POLICIES / f"{name}.json").read_text())
+    cases = json.loads((_POLICIES / "cases.json").read_text())[name]
+    return peers.Rules(
+        modules={f"{name}.rego": (_POLICIES / f"{name}.rego").read_text()},
+        query=f"data.bench.{name}.allow",
+        inputs=[_merged(base, case["but"]) for case in cases],
+        answers=[case["allow"] for case in cases],
+    )
+
+
+def _merged(document: Any, patch: Any) -> Any:
+    """The document with a JSON merge patch (RFC 7396) applied."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(document) if isinstance(document, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
+
+
+def _contestants(name: str, settings: Settings) -> list[Contestant]:
+    rules = rules_of(name)
+    found = [
+        peers.doorward("doorward, prepared query", rules, settings),
+        peers.by_hand(BY_HAND[name], rules, settings),
+        *peers.rego_peers(rules, settings),
+        peers.rego_cpp(rules, settings),
+    ]
+    if name == "rbac":
+        found += [_cedar_roles(rules, settings), _casbin_roles(rules, settings)]
+    return found
+
+
 _ROLES = {
     "reader": ("get", "list"),
     "editor": ("get", "list", "put"),
@@ -28,112 +77,37 @@ _ROLES = {
 }
 
 
-@contextmanager
-def questions() -> Iterator[Sequence[Question]]:
-    """Nine policies as queries; then whole decisions and queries under ten to ten thousand rules."""
-    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as directory:
-        asked = [_policy(name, Path(directory)) for name in BY_HAND]
-        asked += [_statements(), _prefixes(), _rules(), _growth_of_cedar()]
-        yield asked
-
-
-def _policy(name: str, directory: Path) -> Question:
-    policy, request = _POLICIES / f"{name}.rego", _POLICIES / f"{name}.json"
-    document, rule = json.loads(request.read_text()), f"data.bench.{name}.allow"
-    by_hand, allowed = BY_HAND[name], Engine.from_path(policy).prepare(rule).value
-    if not (by_hand(document) and allowed(document) is True):
-        raise RuntimeError(f"`{name}` is answered wrongly")
-    contestants = [
-        Contestant("Python by hand", per_call(lambda: by_hand(document))),
-        Contestant("doorward, prepared query", per_call(lambda: allowed(document))),
-        peers.opa(policy, request, rule),
-        *peers.regorus(policy, request, rule),
-        peers.rego_cpp(policy, request, rule),
+def _cedar_roles(rules: peers.Rules, settings: Settings) -> Contestant:
+    policies = ""
+    for role, actions in _ROLES.items():
+        named = ", ".join(f'Action::"{action}"' for action in actions)
+        policies += f'permit(principal in Role::"{role}", action in [{named}], resource);\n'
+    groups = {request["principal"]["id"]: request["principal"]["groups"] for request in rules.inputs}
+    entities: list[dict[str, Any]] = [
+        {
+            "uid": {"type": "User", "id": user},
+            "attrs": {},
+            "parents": [{"type": "Role", "id": role} for role in roles],
+        }
+        for user, roles in groups.items()
     ]
-    if name == "rbac":
-        contestants += [_cedar_roles(), _casbin_roles(directory)]
-    return Question(f"policy `{name}`", "µs", contestants)
+    roles = {role for held in groups.values() for role in held} | set(_ROLES)
+    entities += [{"uid": {"type": "Role", "id": role}, "attrs": {}, "parents": []} for role in sorted(roles)]
+    requests = [
+        {
+            "principal": f'User::"{request["principal"]["id"]}"',
+            "action": f'Action::"{request["action"]["name"]}"',
+            "resource": f'Host::"{request["resource"]["name"]}"',
+            "context": {},
+        }
+        for request in rules.inputs
+    ]
+    return peers.cedar(policies, entities, requests, rules.answers, settings)
 
 
-def _cedar_roles() -> Contestant:
-    policies = "".join(_cedar_permit(role, actions) for role, actions in _ROLES.items())
-    return peers.cedar("Cedar, parsed before", policies, _CEDAR_ENTITIES, _CEDAR_REQUEST)
-
-
-def _cedar_permit(role: str, actions: Sequence[str]) -> str:
-    named = ", ".join(f'Action::"{action}"' for action in actions)
-    return f'permit(principal in Role::"{role}", action in [{named}], resource);\n'
-
-
-_CEDAR_ENTITIES: list[dict[str, Any]] = [
-    {
-        "uid": {"type": "User", "id": "ana"},
-        "attrs": {},
-        "parents": [{"type": "Role", "id": role} for role in ("guests", "editor")],
-    },
-    *({"uid": {"type": "Role", "id": role}, "attrs": {}, "parents": []} for role in ("guests", *_ROLES)),
-]
-_CEDAR_REQUEST = {
-    "principal": 'User::"ana"',
-    "action": 'Action::"put"',
-    "resource": 'Host::"host-7"',
-    "context": {},
-}
-
-
-def _casbin_roles(directory: Path) -> Contestant:
-    rules = [f"p, {role}, {action}" for role, actions in _ROLES.items() for action in actions]
-    return peers.casbin(directory, [*rules, "g, ana, guests", "g, ana, editor"], ("ana", "put"))
-
-
-def _statements() -> Question:
-    return _growth(
-        "a whole decision as statements on one name grow",
-        'block "host {n}" if resource.name == "host-closed-{n}"',
-        "completing the request, evaluating, combining; one statement of all can hold",
-    )
-
-
-def _prefixes() -> Question:
-    return _growth(
-        "a whole decision as statements on a prefix and a group grow",
-        'block "hosts {n}" if {{ "team-{n}" in principal.groups; startswith(resource.name, "closed-{n}-") }}',
-        "the same, each statement with a condition on the principal and one on the resource",
-    )
-
-
-def _growth(name: str, statement: str, note: str) -> Question:
-    def contestant(size: int) -> Contestant:
-        lines = ["package bench.many", "governs ssh", 'allow "editors" if "editor" in principal.groups']
-        lines += [statement.format(n=n) for n in range(size - 1)]
-        engine = Engine.from_sources({"many.ward": "\n".join(lines) + "\n"})
-        return Contestant(f"doorward, {size:,} statements", per_call(lambda: engine.decide(_REQUEST)))
-
-    return Question(name, "µs", [contestant(size) for size in _SIZES], note)
-
-
-def _rules() -> Question:
-    def contestant(size: int) -> Contestant:
-        lines = ["package bench.many", 'allow if "editor" in input.principal.groups']
-        lines += [f'allow if input.resource.name == "host-open-{n}"' for n in range(size - 1)]
-        engine = Engine.from_sources({"many.rego": "\n".join(lines) + "\n"})
-        allowed = engine.prepare("data.bench.many.allow").value
-        return Contestant(f"doorward, {size:,} rules", per_call(lambda: allowed(_REQUEST)))
-
-    return Question(
-        "a query as plain Rego rules grow",
-        "µs",
-        [contestant(size) for size in _SIZES],
-        "definitions of one rule",
-    )
-
-
-def _growth_of_cedar() -> Question:
-    def contestant(size: int) -> Contestant:
-        policies = 'permit(principal in Role::"editor", action, resource);\n'
-        policies += "".join(
-            f'forbid(principal, action, resource == Host::"host-closed-{n}");\n' for n in range(size - 1)
-        )
-        return peers.cedar(f"Cedar, {size:,} policies", policies, _CEDAR_ENTITIES, _CEDAR_REQUEST)
-
-    return Question("the same in Cedar", "µs", [contestant(size) for size in _SIZES], "parsed beforehand")
+def _casbin_roles(rules: peers.Rules, settings: Settings) -> Contestant:
+    granted = [f"p, {role}, {action}" for role, actions in _ROLES.items() for action in actions]
+    groups = {request["principal"]["id"]: request["principal"]["groups"] for request in rules.inputs}
+    granted += [f"g, {user}, {role}" for user, roles in groups.items() for role in roles]
+    requests = [(request["principal"]["id"], request["action"]["name"]) for request in rules.inputs]
+    return peers.casbin(granted, requests, rules.answers, settings)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.measure import Contestant, Question
+from bench.measure import Contestant, Question, Settings
 from doorward_gateway.demo.embedded_postgres import free_port
 from doorward_gateway.demo.world import RESOURCE, World
 
 __all__ = ["questions"]
 
-_SECONDS = 3
-_CLIENTS = 8
+_SECONDS = 2
+_CLIENTS = (8, 32, 64)
 _TABLES = ("pgbench_accounts", "pgbench_branches", "pgbench_history", "pgbench_tellers")
 _POLICY = """
 package bench.path
@@ -35,49 +35,59 @@ credential "many clients" ttl 15m as "reader" if session.purpose == "pgbench"
 
 
 @contextmanager
-def questions() -> Iterator[Sequence[Question]]:
-    """pgbench's SELECT-only script, as simple queries and prepared, eight clients."""
-    with World.start() as world:
-        (world.policies / "bench.ward").write_text(_POLICY)
-        (world.policies / "postgres" / "credentials.ward").unlink()
-        before = world.revision().revision
-        world.wait_until(
-            "the bench's policy is in force", lambda: world.revision().revision not in ("", before)
-        )
-        pgbench = str(world.postgres.binaries / "pgbench")
-        direct = world.postgres.dsn("shop")
-        subprocess.run(
-            [pgbench, "--initialize", "--quiet", direct], check=True, capture_output=True, timeout=120
-        )
-        world.postgres.psql("".join(f"grant select on {table} to reader;" for table in _TABLES), "shop")
-        with _pgbouncer(world) as (bouncer, absent):
+def questions(settings: Settings) -> Iterator[Sequence[Question]]:
+    """pgbench's SELECT-only script, as simple queries and prepared, by clients; the first round warms up and is not counted."""
+    seconds, numbers = (1, _CLIENTS[:1]) if settings.quick else (_SECONDS, _CLIENTS)
+    with World.start() as durable, World.start(durable=False) as relaxed:
+        for world in (durable, relaxed):
+            _prepare(world)
+        direct = durable.postgres.dsn("shop")
+        with _pgbouncer(durable) as (bouncer, absent):
+
+            def contestants(mode: str, clients: int) -> list[Contestant]:
+                work = (mode, clients, seconds)
+                return [
+                    Contestant("direct", _round(durable, direct, *work)),
+                    Contestant("pgbouncer", _round(durable, bouncer, *work), absent=absent, peer="pgbouncer"),
+                    Contestant("doorward, record on the disk first", _through_the_gateway(durable, *work)),
+                    Contestant("doorward, record left to the system", _through_the_gateway(relaxed, *work)),
+                ]
+
             yield [
                 Question(
-                    f"pgbench SELECT-only, {mode}, {_CLIENTS} clients",
+                    f"pgbench SELECT-only, {mode}, {clients} clients",
                     "tps",
-                    [
-                        Contestant("direct", _round(world, mode, direct)),
-                        Contestant("pgbouncer", _round(world, mode, bouncer), absent=absent),
-                        Contestant("doorward, a decision on each", _through_the_gateway(world, mode)),
-                    ],
-                    "SELECT on one row by key; everything on one machine",
+                    contestants(mode, clients),
+                    "SELECT on one row by key, a decision and a record for each; everything on one machine",
+                    seconds=30,
                 )
                 for mode in ("simple", "prepared")
+                for clients in numbers
             ]
 
 
-def _round(world: World, mode: str, dsn: str, password: str | None = None) -> Callable[[], float]:
+def _prepare(world: World) -> None:
+    """pgbench's tables, and a policy that lets one of the demo's people read them."""
+    (world.policies / "bench.ward").write_text(_POLICY)
+    (world.policies / "postgres" / "credentials.ward").unlink()
+    before = world.revision().revision
+    world.wait_until("the bench's policy is in force", lambda: world.revision().revision not in ("", before))
+    pgbench = str(world.postgres.binaries / "pgbench")
+    command = [pgbench, "--initialize", "--quiet", world.postgres.dsn("shop")]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    world.postgres.psql("".join(f"grant select on {table} to reader;" for table in _TABLES), "shop")
+
+
+def _round(
+    world: World, dsn: str, mode: str, clients: int, seconds: int, password: str = ""
+) -> Callable[[], float]:
     command = [str(world.postgres.binaries / "pgbench"), "--select-only", "--no-vacuum", "--protocol", mode]
-    command += ["--client", str(_CLIENTS), "--jobs", "1", "--time", str(_SECONDS), "--scale", "1", dsn]
+    command += ["--client", str(clients), "--jobs", "1", "--time", str(seconds), "--scale", "1", dsn]
 
     def one_round() -> float:
+        environment = {"PGPASSWORD": password}
         done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-            env={"PGPASSWORD": password or ""},
+            command, capture_output=True, text=True, check=True, timeout=120, env=environment
         )
         found = re.search(r"tps = ([0-9.]+)", done.stdout)
         if found is None:
@@ -87,10 +97,11 @@ def _round(world: World, mode: str, dsn: str, password: str | None = None) -> Ca
     return one_round
 
 
-def _through_the_gateway(world: World, mode: str) -> Callable[[], float]:
+def _through_the_gateway(world: World, mode: str, clients: int, seconds: int) -> Callable[[], float]:
     def one_round() -> float:
         secret = world.issue("ana", "pgbench")["secret"]
-        return _round(world, mode, world.conninfo("ana", tls=False), secret)()
+        dsn = world.conninfo("ana", tls=False)
+        return _round(world, dsn, mode, clients, seconds, secret)()
 
     return one_round
 

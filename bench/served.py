@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import orjson
 
-from bench.measure import Contestant, Question
+from bench.measure import Contestant, Question, Settings
 from doorward_gateway.demo.embedded_postgres import free_port
 from doorward_gateway.engine_client import EngineClient
 from doorward_proto.v1 import decision_pb2 as pb
@@ -49,7 +49,9 @@ def engine_process(policies: Path) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with grpc.insecure_channel(target) as channel:
-            DecisionServiceStub(channel).GetRevision(pb.GetRevisionRequest(), timeout=30, wait_for_ready=True)
+            DecisionServiceStub(channel).GetRevision(  # type: ignore[no-untyped-call]
+                pb.GetRevisionRequest(), timeout=30, wait_for_ready=True
+            )
         yield target
     finally:
         process.terminate()
@@ -57,7 +59,7 @@ def engine_process(policies: Path) -> Iterator[str]:
 
 
 @contextmanager
-def questions() -> Iterator[Sequence[Question]]:
+def questions(settings: Settings) -> Iterator[Sequence[Question]]:
     """Decisions a second by the number of callers."""
     with tempfile.TemporaryDirectory(prefix="doorward-bench-") as directory:
         (Path(directory) / "served.ward").write_text(_POLICY)
@@ -81,7 +83,7 @@ def _unary(target: str) -> Callable[[], float]:
     def one_round() -> float:
         request = pb.DecideRequest(request_id="1", json=orjson.dumps(_REQUEST))
         with grpc.insecure_channel(target) as channel:
-            stub = DecisionServiceStub(channel)
+            stub = DecisionServiceStub(channel)  # type: ignore[no-untyped-call]
             stub.Decide(request)
             begin = time.perf_counter()
             for _ in range(_DECISIONS // 4):

@@ -74,8 +74,11 @@ class World:
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
-    def start(cls) -> World:
-        """Makes the files, and starts PostgreSQL, the engine and the gateway, in this order."""
+    def start(cls, *, durable: bool = True) -> World:
+        """Makes the files, and starts PostgreSQL, the engine and the gateway, in this order.
+
+        Not `durable`: the gateway's record is left to the system to write when it likes.
+        """
         postgres = PostgresServer.start()
         root = Path(tempfile.mkdtemp(prefix="doorward-demo-"))
         world = cls(
@@ -91,7 +94,7 @@ class World:
         try:
             shutil.copytree(policy_directory(), world.policies)
             world._load_shop()
-            world._write_gateway_config()
+            world._write_gateway_config(durable=durable)
             world.start_engine()
             world._start("gateway", "gateway", "--config", str(world.config))
             world.wait_until("the gateway is ready", world._gateway_is_ready)
@@ -250,7 +253,7 @@ class World:
         self.postgres.psql("create database shop")
         self.postgres.psql(variables + script, "shop")
 
-    def _write_gateway_config(self) -> None:
+    def _write_gateway_config(self, *, durable: bool) -> None:
         """The gateway's configuration, with each secret in a file of its own."""
 
         def secret_file(name: str, secret: str) -> str:
@@ -273,7 +276,7 @@ class World:
             "engine": {"target": f"127.0.0.1:{self.engine_port}"},
             "control": {"listen": f"127.0.0.1:{self.control_port}"},
             "state": {"directory": str(self.root / "state")},
-            "recording": {"directory": str(self.record)},
+            "recording": {"directory": str(self.record), "durable": durable},
             "identities": [
                 {"id": name, **identity, "token_file": secret_file(f"{name}.token", self.tokens[name])}
                 for name, identity in IDENTITIES.items()

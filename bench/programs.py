@@ -1,0 +1,94 @@
+"""Peers that are libraries of other languages, each in a small program of its own: `bench/opa` (Go), `bench/regorus` (Rust).
+
+A program takes one JSON object a line and answers with one: `hello` gives its versions; `prepare` compiles modules and a query,
+parses inputs and gives the answer to each; `run` goes round the inputs for some time and gives the calls made and the
+processor time they took. So no start of a process and no pipe is in a figure.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["OPA", "REGORUS", "Program", "version_of"]
+
+_HERE = Path(__file__).parent
+OPA = _HERE / "opa" / "target" / "bench-opa"
+REGORUS = _HERE / "regorus" / "target" / "release" / "bench-regorus"
+_PATIENCE = 180
+
+
+class Program:
+    """One running program, which has prepared at most one query."""
+
+    def __init__(self, path: Path) -> None:
+        # in a session of its own, so that an interrupt from the keyboard ends the measuring, not the program under it
+        self._process = subprocess.Popen(
+            [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def ask(self, do: str, **what: Any) -> dict[str, Any]:
+        """Its answer. Raises RuntimeError with what it says went wrong."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
+        stdin.flush()
+        ready, _, _ = select.select([stdout], [], [], _PATIENCE)
+        line = stdout.readline() if ready else b""
+        if not line:
+            raise RuntimeError(f"`{self._process.args!r}` gave no answer to `{do}`")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def prepare(
+        self,
+        modules: Mapping[str, str],
+        data: Mapping[str, Any],
+        query: str,
+        inputs: Sequence[Any],
+        mode: str = "",
+    ) -> list[Any]:
+        """Compiles, and gives the answer to each input; null where it is undefined."""
+        answers: list[Any] = self.ask(
+            "prepare", modules=modules, data=data, query=query, inputs=inputs, mode=mode
+        )["answers"]
+        return answers
+
+    def run(self, seconds: float) -> float:
+        """Microseconds of processor time for one call."""
+        done = self.ask("run", seconds=seconds)
+        return float(done["seconds"]) / int(done["calls"]) * 1e6
+
+    def close(self) -> None:
+        """Ends it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+@cache
+def version_of(path: Path) -> str:
+    """What the program says of itself; empty where it is not built."""
+    if not path.exists():
+        return ""
+    program = Program(path)
+    try:
+        said = program.ask("hello")
+        return " ".join(filter(None, (said["version"].lstrip("v"), said["with"] and f"({said['with']})")))
+    finally:
+        program.close()
