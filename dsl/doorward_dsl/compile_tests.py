@@ -64,7 +64,7 @@ SHARED: Final = "doorward test"
 DECISION: Final = "decision"
 """The name of the decision in the conditions of a test."""
 
-_WITHOUT_OPERATION: Final = ("connect", "issue_credential")
+_WITHOUT_OPERATION: Final = ("connect", "issue_credential", "shell")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +112,18 @@ def compile_tests(
     modules: Iterable[Module],
     *,
     schemas: Mapping[str, JsonSchema],
+    operations: Mapping[str, str],
     data: Mapping[str, Any] | None = None,
     capabilities: Capabilities | None = None,
 ) -> TestProgram:
-    """Check the test blocks of modules as parsed. Raises CompileError with every error in them, and in the modules."""
+    """Check the test blocks of modules as parsed.
+
+    `schemas` are those of the documents of each kind, `operations` names the section of each that holds the raw
+    operation: all else that is its own is worked out of that. Raises CompileError with every error in the blocks, and in
+    the modules.
+    """
     modules = tuple(modules)
-    requests = RequestTypes(schemas)
+    requests = _Requests(schemas, operations)
     exported = exports(modules)
     report: list[Diagnostic] = []
     lowerings: list[_Lowering] = []
@@ -154,6 +160,26 @@ def is_literal(term: Term) -> bool:
     return isinstance(term, Scalar)
 
 
+class _Requests(RequestTypes):
+    """The types of requests, and which of their parts are worked out of others."""
+
+    def __init__(self, schemas: Mapping[str, JsonSchema], operations: Mapping[str, str]) -> None:
+        super().__init__(schemas)
+        self.operations = operations
+        fields = {kind: self.fields((kind,)) for kind in schemas}
+        common = frozenset.intersection(*fields.values()) if fields else frozenset[str]()
+        self.facts = {
+            name: kind
+            for kind in sorted(fields)
+            for name in fields[kind] - common - {operations.get(kind, "")}
+        }
+        """The facts, each with a kind that has them."""
+
+    def operation(self, kind: str) -> str:
+        """The section that holds the raw operation of a kind."""
+        return self.operations.get(kind, kind)
+
+
 @dataclass(slots=True, eq=False)
 class _Lowering:
     """One test block on its way to rules."""
@@ -162,7 +188,7 @@ class _Lowering:
     block: TestBlock
     number: int
     names: ModuleNames
-    requests: RequestTypes
+    requests: _Requests
     report: list[Diagnostic]
     rules: list[Rule] = field(default_factory=list)
     """Those in which no request is in scope."""
@@ -234,7 +260,10 @@ class _Lowering:
         if part == "field":
             path = _field_path(given.target)
             self.report += check_field(
-                path, given.value, tuple(sorted(self.requests.kinds)) if shared else kinds, self.requests
+                path,
+                given.value,
+                self.requests.of(tuple(sorted(self.requests.kinds)) if shared else kinds),
+                self.requests.facts,
             )
         if part == "replaced":
             bare = function_name(given.value) is not None
@@ -265,12 +294,11 @@ class _Lowering:
                 hint = f"write `when {when.kind} `…`` or `when {when.kind} connect`"
                 self._refuse("this request does nothing", when.span, hint)
             return when.kind
-        if isinstance(when.operation, Object):
-            section = Scalar(when.kind, when.kind_span)
-            kind = self.requests.of((when.kind,))
-            inner = step(kind, section)
+        section = self.requests.operation(when.kind)
+        if isinstance(when.operation, Object) and [*self.requests.operations.values()].count(section) == 1:
+            inner = step(self.requests.of((when.kind,)), Scalar(section, when.kind_span))
             if inner is not None:
-                self.report += check_value(when.operation, inner, when.kind)
+                self.report += check_value(when.operation, inner, section)
         self._value(when.operation)
         return when.kind
 
@@ -278,12 +306,9 @@ class _Lowering:
         """Whether something that is given says what a request of a kind does."""
         givens = [*self.module.givens, *(step for step in self.block.steps if isinstance(step, Given))]
         names = [function_name(given.target) or ("",) for given in givens]
-        return any(
-            name[0] in (kind, "request")
-            or name[:2] in (("input", kind), ("action", "name"))
-            or name == ("action",)
-            for name in names
-        )
+        section = self.requests.operation(kind)
+        stated = {(section,), ("request",), ("action",)}
+        return any({name[:1], name[1:2] if name[0] == "input" else ()} & stated for name in names)
 
     # --- expect ----------------------------------------------------------------------------------------------
 

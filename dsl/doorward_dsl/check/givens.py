@@ -9,7 +9,7 @@ from doorward_dsl.check.fields import check_fields, step
 from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ModuleNames
-from doorward_dsl.schemas import RequestTypes, without_null
+from doorward_dsl.schemas import without_null
 from doorward_dsl.signatures import signatures
 from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import Array, Object, Ref, Scalar, Term, Var
@@ -26,9 +26,6 @@ SPECIAL: Final[Mapping[str, Part]] = {
     "catalogue": "catalogue",
     "request": "request",
 }
-
-_DERIVED: Final = {"sql": "postgres"}
-"""Facts that are worked out of the operation, and the kind they belong to."""
 
 
 def classify(target: Term, names: ModuleNames, fields: frozenset[str]) -> Part | Diagnostic:
@@ -79,19 +76,19 @@ def _some(fields: frozenset[str]) -> str:
 
 
 def check_field(
-    path: tuple[Term, ...], value: Term, kinds: tuple[str, ...], requests: RequestTypes
+    path: tuple[Term, ...], value: Term, request: Type, facts: Mapping[str, str]
 ) -> Iterator[Diagnostic]:
     """What is wrong with a field that is given: the request has no such field, or it cannot have such a value.
 
-    `path` leads to the field from the top of the request.
+    `path` leads to the field from the top of the request. `facts` are the parts that are worked out of the operation,
+    each with a kind that has them.
     """
-    request = requests.of(kinds)
     if isinstance(request, AnyType):
         return
     first = path[0]
     name = first.value if isinstance(first, Scalar) else None
-    if name in _DERIVED:
-        hint = f"say what is done in `when {_DERIVED[str(name)]} `…``"
+    if isinstance(name, str) and name in facts:
+        hint = f"say what is done in `when {facts[name]} `…``"
         yield Diagnostic(
             "ward_given_error",
             f"`{name}` is worked out of the operation and cannot be given",
