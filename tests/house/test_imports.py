@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doorward_proto": set(),
     "doorward_gateway": {"doorward_proto"},
     "doorward.run": {"doorward_dsl"},
-    "doorward.facts": set(),
+    "doorward.facts": {"doorward.run"},
     "doorward.compile": {"doorward_dsl", "doorward.run"},
     "doorward.decide": {"doorward_dsl", "doorward.run", "doorward.facts", "doorward.compile"},
     "doorward.engine": {

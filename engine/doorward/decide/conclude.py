@@ -9,7 +9,7 @@ from typing import Final
 from doorward.compile.findings import Findings
 from doorward.decide.combine import approvals_of, credential_of, gather, verdict_of
 from doorward.decide.decision import Approval, Credential, DecisionError, Mask, Reason, Verdict
-from doorward.decide.masks import MaskResolver
+from doorward.decide.masks import MaskResolver, masks_of_documents
 from doorward.facts.postgres import Analysis, Catalogue
 
 __all__ = ["Conclusion", "Conclusions", "conclude"]
@@ -38,9 +38,12 @@ def conclude(
     resolver: MaskResolver,
     *,
     issuing: bool,
+    answering: bool,
 ) -> Conclusion:
-    """Weigh what was found. `refusal` is a block by the engine itself; without `analysis` there is nothing to mask;
-    `issuing` asks for a credential.
+    """Weigh what was found. `refusal` is a block by the engine itself; `issuing` asks for a credential.
+
+    Masks are resolved to columns by `analysis`; without one they go to the gateway as they are where `answering`, that is
+    where the operation has an answer at all, and else there is nothing to mask.
     """
     gathered = gather(findings, issuing=issuing)
     if refusal is not None:
@@ -48,6 +51,9 @@ def conclude(
     masks: tuple[Mask, ...] = ()
     if gathered.masks and analysis is not None:
         masks, unmaskable = resolver.resolve(gathered.masks, analysis, catalogue)
+        gathered.blocks |= unmaskable
+    elif gathered.masks and answering:
+        masks, unmaskable = masks_of_documents(gathered.masks)
         gathered.blocks |= unmaskable
     credential: Credential | None = None
     if issuing:
@@ -91,20 +97,27 @@ class Conclusions:
         catalogue: Catalogue,
         *,
         issuing: bool,
+        answering: bool,
     ) -> Conclusion:
         """`conclude`, remembered."""
+
+        def conclude_now() -> Conclusion:
+            return conclude(
+                findings, refusal, analysis, catalogue, self._resolver, issuing=issuing, answering=answering
+            )
+
         if findings.errors:
-            return conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
+            return conclude_now()
         infos = set()
         for held in findings.held:
             if held.payload is not held.info.payload:
-                return conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
+                return conclude_now()
             infos.add(held.info)
-        key = (frozenset(infos), refusal, id(analysis), id(catalogue), issuing)
+        key = (frozenset(infos), refusal, id(analysis), id(catalogue), issuing, answering)
         known = self._known.get(key)
         if known is not None:
             return known[0]
-        conclusion = conclude(findings, refusal, analysis, catalogue, self._resolver, issuing=issuing)
+        conclusion = conclude_now()
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = (conclusion, analysis, catalogue)

@@ -9,24 +9,21 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
 from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
-from doorward.run.values import number
+from doorward.run.exact import exact_number
 from doorward_dsl.diagnostics import DoorwardError
 
-__all__ = ["Clock", "InvalidRequest", "complete", "exact_number", "loads_exactly", "parse_document"]
+__all__ = ["Clock", "InvalidRequest", "complete", "loads_exactly", "parse_document"]
 
 _LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
 """Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
 
 _MAX_DEPTH: Final = 64
-_MAX_MAGNITUDE: Final = 1000
-"""Decimal digits before or behind the point: an exponent must not make arithmetic cost more than its text."""
 
 
 class InvalidRequest(DoorwardError):
@@ -76,14 +73,6 @@ def _check_depth(document: Any) -> None:
     raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
 
 
-def exact_number(text: str) -> int | float | Decimal:
-    """The Rego number for a number with a fraction or an exponent. Raises ValueError."""
-    exact = Decimal(text)
-    if exact and abs(exact.adjusted()) > _MAX_MAGNITUDE:
-        raise ValueError(f"the number `{text[:40]}` is too large or too small")
-    return number(exact)
-
-
 class Clock:
     """Makes the `time` section; remembers the minute, so that the calendar is worked out but rarely.
 
@@ -129,7 +118,7 @@ _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
 class _Shape:
     """What a section looks like, worked out of its model once."""
 
-    __slots__ = ("_choices", "_model", "_of_texts", "_types", "defaults")
+    __slots__ = ("_choices", "_model", "_of_lists", "_of_texts", "_types", "defaults")
 
     def __init__(self, model: type[BaseModel]) -> None:
         fields = {name: field.annotation for name, field in model.model_fields.items()}
@@ -140,6 +129,7 @@ class _Shape:
         # what holds nulls beside strings is told apart by the slow road
         texts = (list[str], list[str | None], dict[str, str])
         self._of_texts = frozenset(name for name, of in fields.items() if of in texts)
+        self._of_lists = frozenset(name for name, of in fields.items() if of == dict[str, list[str]])
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
         """The section, total; the defaults themselves where nothing was given."""
@@ -153,6 +143,7 @@ class _Shape:
                 type(value) is not types.get(name)
                 or (name in choices and value not in choices[name])
                 or (value and name in self._of_texts and not _are_texts(value))
+                or (value and name in self._of_lists and not _are_lists_of_texts(value))
             ):
                 return self._explain(given, where)
         return {**self.defaults, **given}
@@ -173,6 +164,10 @@ class _Shape:
 def _are_texts(value: list[Any] | dict[Any, Any]) -> bool:
     """Whether a list or object that is not empty holds nothing but strings."""
     return {*map(type, value.values() if type(value) is dict else value)} == {str}
+
+
+def _are_lists_of_texts(value: dict[Any, Any]) -> bool:
+    return all(type(items) is list and (not items or _are_texts(items)) for items in value.values())
 
 
 def _lower(message: str) -> str:

@@ -15,7 +15,8 @@ from doorward.compile.findings import Failed, Findings
 from doorward.decide.conclude import Conclusions
 from doorward.decide.decision import Decision, Reason
 from doorward.decide.document import Clock, complete
-from doorward.decide.request import DOCUMENTS
+from doorward.decide.request import DOCUMENTS, OPERATIONS
+from doorward.facts import READERS, Reading
 from doorward.facts.postgres import Analysis, AnalysisCache, Catalogue, Settings
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
@@ -93,21 +94,33 @@ class Decider:
             catalogue = _NO_CATALOGUE
         analysis: Analysis | None = None
         refusal: Reason | None = None
+        facts: dict[str, Any] = {}
         if kind not in DOCUMENTS:
             refusal = _refusal(f"there is no kind of request `{kind[:100]}`")
         elif action not in _WITHOUT_OPERATION:
             if kind == "postgres":
                 analysis = self._analyse(whole["postgres"], catalogue)
-                whole["sql"] = analysis.facts
+                facts = {"sql": analysis.facts}
                 if analysis.facts["opaque"]:
                     refusal = _refusal(f"the statement cannot be analysed: {analysis.facts['opaque_reason']}")
             else:
-                refusal = _refusal(f"requests of kind `{kind}` cannot be analysed")
+                reading = _read(kind, whole[OPERATIONS[kind]])
+                facts = reading.facts
+                if reading.opaque:
+                    refusal = _refusal(f"the request cannot be analysed: {reading.opaque}")
+            whole.update(facts)
         call = CallContext(now, self._limits, grants=self._grants)
         if replaying is not None:
             call.replay(replaying)
         findings = self._evaluate(kind, whole, call)
-        found = self._conclusions.of(findings, refusal, analysis, catalogue, issuing=action == _ISSUE)
+        found = self._conclusions.of(
+            findings,
+            refusal,
+            analysis,
+            catalogue,
+            issuing=action == _ISSUE,
+            answering=kind in READERS and action not in _WITHOUT_OPERATION,
+        )
         return Decision(
             decision_id=f"{self._prefix}-{next(self._ids):x}",
             revision=self.revision,
@@ -120,7 +133,7 @@ class Decider:
             errors=found.errors,
             operation_hash=operation_hash(whole) if found.verdict == "approve" else "",
             cacheable=False,
-            facts={"sql": analysis.facts} if analysis is not None else {},
+            facts=facts,
             effects=call.recorded,
         )
 
@@ -156,6 +169,14 @@ class Decider:
         return findings
 
 
+def _read(kind: str, operation: dict[str, Any]) -> Reading:
+    """The facts of an operation of a kind that needs no catalogue."""
+    try:
+        return READERS[kind](operation)
+    except Exception as error:  # a fault of ours: what is not understood is blocked, never let through
+        return Reading({}, f"{type(error).__name__}: {error}")
+
+
 def _refusal(text: str) -> Reason:
     return Reason("", "block", text, "")
 
@@ -167,6 +188,6 @@ def operation_hash(document: dict[str, Any]) -> str:
         "action": document["action"]["name"],
         "principal": [principal["issuer"], principal["kind"], principal["id"]],
         "resource": [resource["kind"], resource["name"], resource["environment"]],
-        "operation": document.get(resource["kind"]),
+        "operation": document.get(OPERATIONS.get(resource["kind"], "")),
     }
     return hashlib.sha256(orjson.dumps(bound, option=orjson.OPT_SORT_KEYS)).hexdigest()

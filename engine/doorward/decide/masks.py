@@ -26,7 +26,7 @@ from doorward.facts.postgres.catalogue import Catalogue
 from doorward.facts.postgres.model import Analysis, Column
 from doorward.facts.postgres.shown import shown_columns
 
-__all__ = ["MaskResolver", "column_matches", "target_text"]
+__all__ = ["MaskResolver", "column_matches", "masks_of_documents", "target_text"]
 
 _Masks: TypeAlias = Mapping[Target, Masking]
 
@@ -97,6 +97,32 @@ class MaskResolver:
                 self._columns.clear()
             self._columns[catalogue.hash, target] = columns
         return columns
+
+
+def masks_of_documents(masks: _Masks) -> tuple[tuple[Mask, ...], set[Reason]]:
+    """The obligations on an answer that is a document or a text, sorted by target, and the blocks for what it lacks.
+
+    The gateway finds the places itself, as the answer passes: by path in JSON, by content anywhere.
+    """
+    made: list[Mask] = []
+    blocks: set[Reason] = set()
+    for target in sorted(masks, key=target_text):
+        masking = masks[target]
+        if target.kind == "field":
+            blocks.add(_block(masking, f"`{target.text}` is a column, and this answer has none"))
+        else:
+            made.append(
+                Mask(
+                    target=target_text(target),
+                    method=masking.method,
+                    keep_last=masking.keep_last,
+                    replacement=masking.replacement,
+                    outputs=(),
+                    origins=(),
+                    reason=masking.reason.text,
+                )
+            )
+    return tuple(made), blocks
 
 
 def _block(masking: Masking, text: str) -> Reason:

@@ -13,23 +13,25 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from doorward.facts.http import HttpFacts, HttpRequest
+from doorward.facts.kubernetes import KubernetesFacts
+from doorward.facts.llm import LlmFacts
+from doorward.facts.mcp import McpFacts
 from doorward.facts.postgres.model import SqlFacts
+from doorward.facts.ssh import SshFacts, SshRequest
 
 __all__ = [
     "DOCUMENTS",
+    "OPERATIONS",
     "REQUESTS",
     "AccessRequest",
     "Action",
     "HttpDocument",
-    "HttpFacts",
+    "HttpFamilyRequest",
     "Instant",
     "KubernetesDocument",
-    "KubernetesFacts",
     "LlmDocument",
-    "LlmFacts",
-    "LlmMessage",
     "McpDocument",
-    "McpFacts",
     "PostgresDocument",
     "PostgresOperation",
     "PostgresRequest",
@@ -37,8 +39,8 @@ __all__ = [
     "Resource",
     "Section",
     "Session",
+    "SshAccessRequest",
     "SshDocument",
-    "SshFacts",
     "document_schemas",
 ]
 
@@ -130,66 +132,6 @@ class PostgresOperation(Section):
     cursors: dict[str, str] = Field(default={}, description="text of the session's open cursors by name")
 
 
-class HttpFacts(Section):
-    """Facts of kind `http`."""
-
-    method: str = ""
-    path: str = ""
-    template: str = Field(default="", description="the path with its variables named: /users/{id}")
-    operation: str = Field(default="", description="operationId of the API description")
-    query: dict[str, list[str]] = {}
-    headers: dict[str, str] = Field(default={}, description="by lower-case name")
-    body: Any = None
-
-
-class KubernetesFacts(Section):
-    """Facts of kind `kubernetes`."""
-
-    verb: str = Field(
-        default="", description="get, list, watch, create, update, patch, delete, deletecollection"
-    )
-    group: str = Field(default="", description="API group, empty for core")
-    resource: str = Field(default="", description="pods, secrets, …")
-    subresource: str = Field(default="", description="exec, log, scale, …")
-    namespace: str = ""
-    name: str = ""
-
-
-class LlmMessage(Section):
-    """One message of a conversation with a model."""
-
-    role: str = ""
-    content: str = ""
-
-
-class LlmFacts(Section):
-    """Facts of kind `llm`."""
-
-    model: str = ""
-    messages: list[LlmMessage] = []
-    tools: list[str] = []
-    input_tokens: int = 0
-    max_tokens: int = 0
-
-
-class McpFacts(Section):
-    """Facts of kind `mcp`."""
-
-    method: str = Field(default="", description="tools/call, resources/read, …")
-    tool: str = ""
-    arguments: dict[str, Any] = {}
-
-
-class SshFacts(Section):
-    """Facts of kind `ssh`."""
-
-    command: str = ""
-    argv: list[str] = []
-    subsystem: str = ""
-    pty: bool = False
-    path: str = Field(default="", description="the file that SFTP touches")
-
-
 _NO_NULLS: Final = BeforeValidator(_without_nulls)
 
 
@@ -217,35 +159,44 @@ class PostgresDocument(PostgresRequest):
     sql: SqlFacts = SqlFacts()
 
 
-class HttpDocument(AccessRequest):
+class HttpFamilyRequest(AccessRequest):
+    """A request of a kind that travels by HTTP."""
+
+    http_request: Annotated[HttpRequest, _NO_NULLS] = HttpRequest()
+
+
+class HttpDocument(HttpFamilyRequest):
     """A request of kind `http` as a policy sees it."""
 
     time: Instant = Instant()
     http: HttpFacts = HttpFacts()
 
 
-class KubernetesDocument(AccessRequest):
+class KubernetesDocument(HttpDocument):
     """A request of kind `kubernetes` as a policy sees it."""
 
-    time: Instant = Instant()
     kubernetes: KubernetesFacts = KubernetesFacts()
 
 
-class LlmDocument(AccessRequest):
+class LlmDocument(HttpDocument):
     """A request of kind `llm` as a policy sees it."""
 
-    time: Instant = Instant()
     llm: LlmFacts = LlmFacts()
 
 
-class McpDocument(AccessRequest):
+class McpDocument(HttpDocument):
     """A request of kind `mcp` as a policy sees it."""
 
-    time: Instant = Instant()
     mcp: McpFacts = McpFacts()
 
 
-class SshDocument(AccessRequest):
+class SshAccessRequest(AccessRequest):
+    """A request of kind `ssh`."""
+
+    ssh_request: Annotated[SshRequest, _NO_NULLS] = SshRequest()
+
+
+class SshDocument(SshAccessRequest):
     """A request of kind `ssh` as a policy sees it."""
 
     time: Instant = Instant()
@@ -263,9 +214,20 @@ DOCUMENTS: Final[Mapping[str, type[AccessRequest]]] = {
 """What a policy sees, by kind."""
 
 REQUESTS: Final[Mapping[str, type[AccessRequest]]] = {
-    kind: PostgresRequest if kind == "postgres" else AccessRequest for kind in DOCUMENTS
+    "postgres": PostgresRequest,
+    "http": HttpFamilyRequest,
+    "kubernetes": HttpFamilyRequest,
+    "llm": HttpFamilyRequest,
+    "mcp": HttpFamilyRequest,
+    "ssh": SshAccessRequest,
 }
 """What a caller sends, by kind."""
+
+OPERATIONS: Final[Mapping[str, str]] = {
+    kind: next(iter(model.model_fields.keys() - AccessRequest.model_fields.keys()))
+    for kind, model in REQUESTS.items()
+}
+"""The section that holds the raw operation, by kind."""
 
 
 def document_schemas() -> dict[str, dict[str, Any]]:

@@ -19,7 +19,8 @@ from typing import Any, Final, NoReturn
 import orjson
 import yaml
 
-from doorward.decide.document import exact_number, loads_exactly
+from doorward.decide.document import loads_exactly
+from doorward.run.exact import exact_number
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
 from doorward_dsl.source import Source, Span
 
