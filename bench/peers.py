@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Contestant, Settings, absent, per_call
-from bench.programs import OPA, REGORUS, Program
+from bench.programs import OPA, REGORUS, Program, Refused
 from doorward import Engine
 
 __all__ = [
@@ -98,6 +98,9 @@ def _program(
     try:
         given = program.prepare(rules.modules, rules.data, rules.query, rules.inputs, mode)
         check(name, rules.answers, given)
+    except Refused as error:
+        program.close()
+        return absent(shown, peer, f"it refuses the policy: {error}")
     except BaseException:
         program.close()
         raise

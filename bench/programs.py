@@ -15,12 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OPA", "REGORUS", "Program", "version_of"]
+__all__ = ["OPA", "REGORUS", "Program", "Refused", "version_of"]
 
 _HERE = Path(__file__).parent
 OPA = _HERE / "opa" / "target" / "bench-opa"
 REGORUS = _HERE / "regorus" / "target" / "release" / "bench-regorus"
 _PATIENCE = 180
+
+
+class Refused(RuntimeError):
+    """The program says that it cannot; the message is its own."""
 
 
 class Program:
@@ -38,7 +42,7 @@ class Program:
         return self._process.pid
 
     def ask(self, do: str, **what: Any) -> dict[str, Any]:
-        """Its answer. Raises RuntimeError with what it says went wrong."""
+        """Its answer. Raises Refused, or RuntimeError where it gives none."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -50,7 +54,7 @@ class Program:
             raise RuntimeError(f"`{self._process.args!r}` gave no answer to `{do}`")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(answer["error"])
+            raise Refused(" ".join(answer["error"].split()))
         return answer
 
     def prepare(

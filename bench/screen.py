@@ -30,12 +30,11 @@ class Screen:
     def __init__(self) -> None:
         self.console = Console(highlight=False)
         self._progress: Progress | None = None
-        self._group = ""
+        self._note = ""
 
     @contextmanager
     def group(self, name: str, questions: int) -> Iterator[None]:
         """A group of questions is asked."""
-        self._group = name
         if not self.console.is_terminal:
             print(f"== {name}: {questions} questions", flush=True)
             yield
@@ -68,10 +67,11 @@ class Screen:
         """A row is there."""
         if self._progress is not None:
             self._progress.advance(self._progress.task_ids[0])
+        note, self._note = ("" if row.note == self._note else row.note), row.note
         if self.console.is_terminal:
-            self.console.print(_table(row))
+            self.console.print(_table(row, note))
         else:
-            print(f"\n{row.name} ({row.note})" if row.note else f"\n{row.name}")
+            print(f"\n{row.name} ({note})" if note else f"\n{row.name}")
             for figure in row.figures:
                 who, median, within, over, over_within = cells(row, figure)
                 if figure.absent is not None:
@@ -84,10 +84,10 @@ class Screen:
         self.console.print(text, style=style, markup=False, soft_wrap=True)
 
 
-def _table(row: Row) -> Table:
+def _table(row: Row, note: str) -> Table:
     table = Table(
         title=row.name,
-        caption=row.note or None,
+        caption=note or None,
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
