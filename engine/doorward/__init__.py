@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from doorward.decide.decision import Decision
     from doorward.decide.document import InvalidRequest
+    from doorward.decide.explain import Explanation
     from doorward.decide.request import AccessRequest, PostgresRequest
     from doorward.engine import Engine
     from doorward.run.errors import EvaluationError
@@ -36,6 +37,7 @@ __all__ = [
     "DoorwardError",
     "Engine",
     "EvaluationError",
+    "Explanation",
     "InvalidRequest",
     "ParseError",
     "PolicyError",
@@ -49,6 +51,7 @@ _HOME = {
     "DoorwardError": "doorward_dsl.diagnostics",
     "Engine": "doorward.engine",
     "EvaluationError": "doorward.run.errors",
+    "Explanation": "doorward.decide.explain",
     "InvalidRequest": "doorward.decide.document",
     "ParseError": "doorward_dsl.diagnostics",
     "PolicyError": "doorward_dsl.diagnostics",

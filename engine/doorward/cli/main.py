@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from doorward.cli import ask, author, service
+from doorward.cli import ask, author, explain, service
 
 __all__ = ["build", "main"]
 
@@ -33,6 +33,7 @@ def build() -> typer.Typer:
     service.register(app)
     author.register(app)
     ask.register(app)
+    explain.register(app)
     for entry in sorted(entry_points(group="doorward.commands"), key=lambda entry: entry.name):
         entry.load()(app)
     return app

@@ -27,6 +27,7 @@ __all__ = [
     "print_json",
     "read_allowed",
     "reported",
+    "terminal_width",
 ]
 
 NO: Final = 1
@@ -127,3 +128,10 @@ def json_text(value: Any) -> str:
 def print_json(value: Any) -> None:
     """Indented JSON on standard output."""
     typer.echo(json_text(value))
+
+
+def terminal_width() -> int:
+    """Columns to write for: those of the terminal, within reason; 100 where there is none."""
+    import shutil
+
+    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))

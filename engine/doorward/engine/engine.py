@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
+from doorward.decide.explain import Explainer, Explanation
 from doorward.decide.request import AccessRequest, document_schemas
 from doorward.engine.granted import granted_to_decisions
 from doorward.engine.modules import ModuleCache
@@ -49,6 +50,14 @@ def compile_policies(
     )
 
 
+def _document(request: AccessRequest | Mapping[str, Any]) -> Any:
+    if type(request) is dict:
+        return request
+    if isinstance(request, AccessRequest):
+        return request.model_dump()
+    return dict(request) if isinstance(request, Mapping) else request
+
+
 class Engine:
     """One revision of policies and data, compiled. Immutable; any number of threads may decide with it
     at once.
@@ -64,6 +73,7 @@ class Engine:
         "_capabilities",
         "_compiled",
         "_decider",
+        "_explainer",
         "_limits",
         "_prepared",
         "_program",
@@ -93,12 +103,13 @@ class Engine:
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
         self._prepared: dict[tuple[str, bool], PreparedQuery] = {}
+        analyses = AnalysisCache() if analyses is None else analyses
+        grants = granted_to_decisions(capabilities)
         self._decider = Decider(
-            self._compiled,
-            policies.revision,
-            limits=limits,
-            analyses=AnalysisCache() if analyses is None else analyses,
-            grants=granted_to_decisions(capabilities),
+            self._compiled, policies.revision, limits=limits, analyses=analyses, grants=grants
+        )
+        self._explainer = Explainer(
+            self._compiled, policies.revision, limits=limits, analyses=analyses, grants=grants
         )
 
     @classmethod
@@ -151,12 +162,23 @@ class Engine:
         decision: with them and the clock of then, the decision is that of then, and nothing is asked of
         the world. Raises InvalidRequest; everything else that may go wrong is a block.
         """
-        document: Any = request
-        if isinstance(request, AccessRequest):
-            document = request.model_dump()
-        elif type(request) is not dict and isinstance(request, Mapping):
-            document = dict(request)
-        return self._decider.decide(document, catalogue, now_ns, replaying)
+        return self._decider.decide(_document(request), catalogue, now_ns, replaying)
+
+    def explain(
+        self,
+        request: AccessRequest | Mapping[str, Any],
+        *,
+        catalogue: Catalogue | None = None,
+        now_ns: int | None = None,
+        replaying: Iterable[Effect] | None = None,
+        nearest: bool = True,
+    ) -> Explanation:
+        """The truth about one request: the decision, what became of every statement and why, and the nearest allow.
+
+        Takes what `decide` takes, and decides as it does. Without `nearest` no changed requests are decided in search
+        of one that is allowed. Takes milliseconds to seconds, within bounds. Raises InvalidRequest.
+        """
+        return self._explainer.explain(_document(request), catalogue, now_ns, replaying, search=nearest)
 
     def query(
         self,
