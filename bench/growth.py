@@ -54,7 +54,7 @@ def _request(groups: Sequence[str], name: str) -> dict[str, Any]:
         "principal": {"id": "-".join(groups), "kind": "human", "groups": list(groups)},
         "action": {"name": "exec"},
         "resource": {"kind": "ssh", "name": name},
-        "ssh": {"request": "shell"},
+        "ssh_request": {"request": "shell"},
     }
 
 

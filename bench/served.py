@@ -36,7 +36,7 @@ _REQUEST: dict[str, Any] = {
     "principal": {"id": "ana", "kind": "human", "groups": ["guests", "editor"]},
     "action": {"name": "exec"},
     "resource": {"kind": "ssh", "name": "host-7", "environment": "production"},
-    "ssh": {"request": "exec", "command": "uptime"},
+    "ssh_request": {"request": "exec", "command": "uptime"},
 }
 _DECISIONS = 4_000
 
