@@ -1,0 +1,222 @@
+"""Policies made ready for tests: as production has them, and beside them what works out the tests' own values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
+from doorward.decide.document import Clock, complete
+from doorward.decide.evaluate import Decider, Evaluator
+from doorward.decide.request import OPERATIONS, document_schemas
+from doorward.engine.granted import granted_to_decisions, granted_to_queries
+from doorward.engine.policies import PolicySet
+from doorward.facts.postgres import AnalysisCache
+from doorward.run.access import patch
+from doorward.run.budget import Limits
+from doorward.run.context import CallContext
+from doorward.run.values import UNDEFINED, Value
+from doorward_dsl.capabilities import Capabilities
+from doorward_dsl.compile import compile_modules
+from doorward_dsl.compile_tests import SHARED, CompiledTest, TestProgram, compile_tests
+from doorward_dsl.diagnostics import Diagnostic, ParseError
+from doorward_dsl.parse import parse_module
+from doorward_dsl.program import Path, Program
+from doorward_dsl.source import NOWHERE
+from doorward_dsl.syntax import Body, ExprTerm, Literal, Module, Ref, Rule, Scalar, Term, Var
+
+__all__ = ["DEFAULT_NOW_NS", "SEED", "RuleTest", "Tested", "is_skipped", "is_test_rule"]
+
+DEFAULT_NOW_NS: Final = 1_767_614_400_000_000_000
+"""The instant at which tests happen that give none: Monday, 2026-01-05T12:00:00Z."""
+
+SEED: Final = 0
+"""Of the random numbers in tests."""
+
+_PREFIX: Final = "test_"
+_SKIPPED: Final = "todo_test_"
+
+
+def is_test_rule(rule: Rule) -> bool:
+    """Whether a rule, as parsed, is a test: a part of its name starts with `test_` or `todo_test_`."""
+    return any(name.startswith((_PREFIX, _SKIPPED)) for name in _static(rule)) and rule.head.args is None
+
+
+def is_skipped(name: str) -> bool:
+    """Whether a test of that name is marked as not yet to be run."""
+    return name.startswith(_SKIPPED)
+
+
+def _static(rule: Rule) -> list[str]:
+    """The leading names of a rule's ref as parsed."""
+    names: list[str] = []
+    for at, term in enumerate(rule.head.ref):
+        if at == 0 and isinstance(term, Var):
+            names.append(term.name)
+        elif isinstance(term, Scalar) and isinstance(term.value, str):
+            names.append(term.value)
+        else:
+            break
+    return names
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleTest:
+    """One definition of a test rule: by the path under which the test program holds it alone."""
+
+    module: Module
+    rule: Rule
+    """As parsed."""
+    path: Path
+    name: str
+    """With `#01`, `#02` … from the second definition of a name on."""
+
+
+class Tested:
+    """A policy set, compiled for tests. Raises PolicyError for whatever is wrong in it, test blocks included."""
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        *,
+        limits: Limits,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self.policies = policies
+        self.limits = limits
+        self.analyses = AnalysisCache()
+        self.clock = Clock()
+        self._capabilities = capabilities
+        modules = _parsed(policies)
+        schemas = document_schemas()
+        self.program: Program = compile_modules(
+            modules, schemas=schemas, data=policies.data, capabilities=capabilities
+        )
+        apart, self.rules = _apart(modules)
+        self.tests: TestProgram = compile_tests(
+            apart, schemas=schemas, operations=OPERATIONS, data=policies.data, capabilities=capabilities
+        )
+        self.compiled: Compiled = compile_program(self.program, policies.data)
+        self._beside: Compiled | None = None
+        self._functions: dict[Any, Function] = {}
+        self._replaceable: Compiled | None = None
+        self._covered: frozenset[str] = frozenset()
+
+    @property
+    def beside(self) -> Compiled:
+        """The program of the tests' own values and rules, compiled when first needed."""
+        if self._beside is None:
+            self._beside = compile_program(self.tests.program, self.policies.data)
+        return self._beside
+
+    # --- decisions -------------------------------------------------------------------------------------------
+
+    def decider(self, replacements: Replacements) -> Decider:
+        """What decides: the compiled policies themselves, or, where something is replaced, with that in its place."""
+        evaluator: Evaluator = self.compiled
+        if replacements:
+            known = self._replaceable
+            if known is None or not replacements.names <= self._covered:
+                self._covered |= replacements.names
+                known = self._replaceable = self.compiled.replaceable(self._covered)
+            evaluator = Replaced(known, replacements)
+        return Decider(
+            evaluator,
+            self.policies.revision,
+            limits=self.limits,
+            analyses=self.analyses,
+            grants=granted_to_decisions(self._capabilities),
+        )
+
+    def document(self, request: dict[str, Any], facts: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
+        """The document that policies saw of a request."""
+        return {**complete(request, self.clock.instant(now_ns)), **facts}
+
+    # --- values ----------------------------------------------------------------------------------------------
+
+    def value(
+        self, term: Term, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED
+    ) -> Value:
+        """The value of a resolved term, or UNDEFINED. Raises EvaluationError."""
+        function = self._functions.get(term)
+        if function is None:
+            body: Body = (Literal(ExprTerm(term, term.span), (), term.span),)
+            function = self._functions[term] = self.beside.prepare_value(body)
+        return run(function, self.context(now_ns, shared, document))
+
+    def rule_value(
+        self, path: Path, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED
+    ) -> Value:
+        """The value of a rule of the test program, or UNDEFINED. Raises EvaluationError."""
+        function = self._functions.get(path)
+        if function is None:
+            term = Ref(Var("data", NOWHERE), tuple(Scalar(part, NOWHERE) for part in path), NOWHERE)
+            body: Body = (Literal(ExprTerm(term, NOWHERE), (), NOWHERE),)
+            function = self._functions[path] = self.beside.prepare_value(body)
+        return run(function, self.context(now_ns, shared, document))
+
+    def context(self, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED) -> CallContext:
+        """A context for the test program: `shared` is what the running test keeps below `data`."""
+        grants = granted_to_queries(self._capabilities)
+        call = CallContext(now_ns, self.limits, strict=False, grants=grants, seed=SEED)
+        call.input = document
+        call.data = self.data(shared)
+        return call
+
+    def data(self, shared: Mapping[str, Value]) -> Value:
+        """The base documents, with what the running test keeps."""
+        return patch(self.policies.data, (SHARED,), dict(shared)) if shared else self.policies.data
+
+    def blocks(self) -> tuple[CompiledTest, ...]:
+        """The test blocks of `.ward` files."""
+        return self.tests.tests
+
+
+def _parsed(policies: PolicySet) -> list[Module]:
+    problems: list[Diagnostic] = []
+    modules = []
+    for source in policies.sources:
+        try:
+            modules.append(parse_module(source))
+        except ParseError as error:
+            problems.extend(error.diagnostics)
+    if problems:
+        raise ParseError(problems)
+    return modules
+
+
+def _apart(modules: list[Module]) -> tuple[list[Module], list[RuleTest]]:
+    """Modules in which every definition of a test has a name of its own, and those definitions.
+
+    Two definitions of a test are two tests, though of a rule they would be one.
+    """
+    found: list[RuleTest] = []
+    seen: dict[Path, int] = {}
+    made: list[Module] = []
+    for module in modules:
+        rules = []
+        for rule in module.rules:
+            if not is_test_rule(rule) or rule.default:
+                rules.append(rule)
+                continue
+            names = _static(rule)
+            at = next(i for i, name in enumerate(names) if name.startswith((_PREFIX, _SKIPPED)))
+            path = (*module.package, *names[: at + 1])
+            count = seen[path] = seen.get(path, -1) + 1
+            suffix = f"#{count:02}" if count else ""
+            if suffix:
+                ref = list(rule.head.ref)
+                old = ref[at]
+                name = f"{names[at]}{suffix}"
+                ref[at] = Var(name, old.span) if at == 0 else Scalar(name, old.span)
+                rule = _renamed(rule, tuple(ref))
+            rules.append(rule)
+            path = (*path[:-1], f"{path[-1]}{suffix}")
+            found.append(RuleTest(module, rule, path, ".".join([*names[:at], f"{names[at]}{suffix}"])))
+        made.append(replace(module, rules=tuple(rules)))
+    return made, found
+
+
+def _renamed(rule: Rule, ref: tuple[Term, ...]) -> Rule:
+    return replace(rule, head=replace(rule.head, ref=ref))
