@@ -73,6 +73,7 @@ def _answers(solver: Solver, one: GovernedStatement, world: World) -> Iterator[E
     """The environments in which the condition of a statement holds and its exception does not."""
     for env in solver.solve(one.statement.when or (), {}, world):
         if one.statement.unless is None or next(solver.solve(one.statement.unless, env, world), None) is None:
+            solver.answered(one.statement)
             yield env
 
 

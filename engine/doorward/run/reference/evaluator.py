@@ -30,11 +30,13 @@ from doorward_dsl.syntax import (
     Object,
     ObjectComprehension,
     Ref,
+    Rule,
     Scalar,
     Set,
     SetComprehension,
     SomeDecl,
     SomeIn,
+    Statement,
     Template,
     Term,
     Unify,
@@ -67,8 +69,22 @@ class Evaluator:
 
     def _literal(self, literal: Literal, env: Env, world: World) -> Iterator[Env]:
         world.call.charge(1)
+        self.reached(literal)
         for inner, now in changed_worlds(self, self.tree, literal.withs, env, world):
-            yield from self._expression(literal.expr, now, inner)
+            for after in self._expression(literal.expr, now, inner):
+                self.held(literal)
+                yield after
+
+    # --- for those who watch, as coverage does ---
+
+    def reached(self, literal: Literal) -> None:
+        """A line of a body is about to be evaluated."""
+
+    def held(self, literal: Literal) -> None:
+        """A line of a body has an answer."""
+
+    def answered(self, what: Rule | Statement) -> None:
+        """A definition or a statement has an answer."""
 
     def _expression(self, expr: Expr, env: Env, world: World) -> Iterator[Env]:
         match expr:

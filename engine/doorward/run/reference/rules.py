@@ -26,6 +26,7 @@ def answers(solver: Solver, rule: Rule, args: Sequence[Value], world: World) -> 
         for bound in solver.unify(equations, {}, world):
             for env in solver.solve(link.body, bound, world):
                 found = True
+                solver.answered(link)
                 yield link, env
         if found:
             return

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from doorward.run.reference.world import World
 from doorward.run.values import Value
-from doorward_dsl.syntax import Body, Term
+from doorward_dsl.syntax import Body, Rule, Statement, Term
 
 __all__ = ["Answer", "Env", "Equation", "Given", "Side", "Solver"]
 
@@ -44,6 +44,9 @@ class Solver(Protocol):
 
     def along(self, value: Value, path: Sequence[Term], env: Env, world: World) -> Iterator[Answer]:
         """The parts of a value that a path leads to."""
+
+    def answered(self, what: Rule | Statement) -> None:
+        """A definition or a statement has an answer."""
 
     def runs_over(self, step: Term, env: Env) -> bool:
         """Whether a step of a path stands for all keys that it fits, rather than for one that is known."""
