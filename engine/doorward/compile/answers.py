@@ -8,26 +8,19 @@ hold bodies.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from collections.abc import Sequence
+from typing import Final, NoReturn
 
 from doorward.compile import plan
 from doorward.compile.free import (
     Comprehension,
     constant,
     constant_keys,
-    leading_constants,
-    leading_names,
-    needs,
 )
-from doorward.compile.globals import Globals
-from doorward.compile.plan import Block, Const, Local, Operand, Operator
+from doorward.compile.plan import Block, Const, Operand, Operator
+from doorward.compile.references import Known, References, Side
 from doorward.compile.replacing import plan_change
-from doorward.compile.scope import Scope
 from doorward.compile.tree import Document, function_at
-from doorward.run.access import get
-from doorward.run.values import UNDEFINED
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -71,22 +64,8 @@ _COMPARISONS: Final = frozenset({"equal", "neq", "lt", "lte", "gt", "gte", "inte
 _SILENT: Final = frozenset({"print", "internal.print", "internal.test_case"})
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A side of a unification that has been worked out."""
-
-    operand: Operand
-
-
-_Side: TypeAlias = Term | Known
-
-
-class Answers:
+class Answers(References):
     """Plans literals and terms into the steps of one scope."""
-
-    def __init__(self, scope: Scope, program: Globals) -> None:
-        self.scope = scope
-        self.program = program
 
     # --- literals ---
 
@@ -120,8 +99,8 @@ class Answers:
                 self.unify(left, right, span)
             case SomeIn(index, value, domain, span):
                 source = self.value(domain)
-                at = scope.loop_local() if index is not None and self._is_wanted(index) else None
-                member = scope.loop_local() if self._is_wanted(value) else None
+                at = scope.loop_local() if index is not None and self.is_wanted(index) else None
+                member = scope.loop_local() if self.is_wanted(value) else None
                 add(plan.Scan(at, member, source, scope.ordered, False, span))
                 if index is not None and at is not None:
                     self.unify(index, Known(at), span)
@@ -143,11 +122,6 @@ class Answers:
                 add(plan.Absent(Block(tuple(steps), (), True), span))
             case SomeDecl():
                 pass
-
-    def _is_wanted(self, pattern: Term) -> bool:
-        return (
-            not isinstance(pattern, Var) or pattern.name in self.scope.env or self.scope.wanted(pattern.name)
-        )
 
     def _holds(self, term: Term, span: Span) -> None:
         if isinstance(term, Call):
@@ -184,15 +158,15 @@ class Answers:
         scope = self.scope
         match term:
             case Var("input", span):
-                return self._read(("input",), span)
+                return self.read(("input",), span)
             case Var("data", span):
-                return self._data((), span)
+                return self.data((), span)
             case Var(name, span):
                 if name not in scope.env:
                     _unsafe(name, span)
                 return scope.env[name]
             case Ref():
-                return self._reference(term)
+                return self.reference(term)
             case Call():
                 return self._call(term)
             case Array(items, span):
@@ -220,7 +194,7 @@ class Answers:
         found: dict[int, Operand] = {}
         for may_lack in (False, True):
             for at, term in enumerate(terms):
-                if at not in found and (may_lack or not self._needs(term)):
+                if at not in found and (may_lack or not self.needs(term)):
                     found[at] = self.value(term)
         return tuple(found[at] for at in range(len(terms)))
 
@@ -303,115 +277,9 @@ class Answers:
         scope.add(plan.BuiltinCall(made := scope.local(), name, args, mocked, call.span))
         return made
 
-    # --- references ---
-
-    def _reference(self, ref: Ref) -> Operand:
-        match ref.head:
-            case Var("data"):
-                return self._data(ref.path, ref.span)
-            case Var("input"):
-                names = leading_names(ref.path)
-                return self._along(self._read(("input", *names), ref.span), ref.path[len(names) :])
-        return self._along(self.value(ref.head), ref.path)
-
-    def _data(self, path: Sequence[Term], span: Span) -> Operand:
-        node = self.program.tree
-        for at, name in enumerate(leading_names(path)):
-            if node.document is not None:
-                return self._document(node.document, path[at:], span)
-            child = node.children.get(name)
-            if child is None:
-                names = (*node.path, *leading_names(path[at:]))
-                return self._along(self._read(("data", *names), span), path[len(names) :])
-            node = child
-        rest = path[len(node.path) :]
-        if node.document is not None:
-            return self._document(node.document, rest, span)
-        branch = self.scope.local()
-        self.program.plan_below(node)
-        self.scope.add(plan.Branch(branch, node.path, span))
-        reached = self._along(branch, rest, may_branch=True)
-        whole = self.scope.local()
-        self.scope.add(plan.Settle(whole, reached, span))
-        return whole
-
-    def _document(self, document: Document, rest: Sequence[Term], span: Span) -> Operand:
-        if document.kind == "function":
-            self.scope.add(plan.Never(span))
-            return Const(None)
-        fixed = self.program.constant_of(document)
-        if fixed is not None:
-            return self._along(fixed, rest)
-        unit = self.program.unit_of(document, tuple(leading_constants(rest)))
-        place = ("unit", str(unit))
-        value = self.scope.reads.get(place)
-        if value is None:
-            value = self.scope.reads[place] = self.scope.local()
-            self.scope.add(plan.RuleCall(value, unit, span))
-        return self._along(value, rest)
-
-    def _read(self, place: tuple[str, ...], span: Span) -> Operand:
-        """The value at a constant path of `input` or of the base document; read once in a function."""
-        known = self.scope.reads.get(place)
-        if known is not None:
-            return known
-        shared = self.scope.shared.get(place)
-        if shared is not None:
-            read = self._add_read(lambda to: plan.Defined(shared, span), shared)
-        elif len(place) == 1:
-            root = plan.Input if place[0] == "input" else plan.Base
-            read = self._add_read(lambda to: root(to, span))
-        else:
-            source = self._read(place[:-1], span)
-            read = self._add_read(lambda to: plan.Get(to, source, Const(place[-1]), span))
-        self.scope.reads[place] = read
-        return read
-
-    def _add_read(self, make: Callable[[Local], plan.Step], read: Local | None = None) -> Local:
-        scope = self.scope
-        if scope.early():
-            return scope.add_early(make, read)
-        read = scope.local() if read is None else read
-        scope.add(make(read))
-        return read
-
-    def _along(self, source: Operand, path: Sequence[Term], *, may_branch: bool = False) -> Operand:
-        scope = self.scope
-        for step in path:
-            if self._runs_over(step):
-                index = scope.loop_local() if self._is_wanted(step) else None
-                member = scope.loop_local()
-                scope.add(plan.Scan(index, member, source, scope.ordered, may_branch, step.span))
-                if index is not None:
-                    self.unify(step, Known(index), step.span)
-            else:
-                at = self.value(step)
-                if isinstance(source, Const) and isinstance(at, Const):
-                    source = self._part(source, at, step.span)
-                    continue
-                member = scope.local()
-                scope.add(plan.Get(member, source, at, step.span, may_branch))
-            source = member
-        return source
-
-    def _part(self, source: Const, at: Const, span: Span) -> Const:
-        part = get(source.value, at.value)
-        if part is UNDEFINED:
-            self.scope.add(plan.Never(span))
-            return Const(None)
-        return Const(part)
-
-    def _runs_over(self, step: Term) -> bool:
-        if isinstance(step, Var):
-            return step.name not in self.scope.env
-        return isinstance(step, (Array, Object)) and bool(self._needs(step))
-
-    def _needs(self, term: Term) -> set[str]:
-        return needs(term, self.scope.env, self.scope.uses)
-
     # --- unification ---
 
-    def unify(self, left: _Side, right: _Side, span: Span) -> None:
+    def unify(self, left: Side, right: Side, span: Span) -> None:
         """The steps that make both sides equal, binding what is unbound on either."""
         pending = deque([(left, right)])
         waited = 0
@@ -426,9 +294,9 @@ class Answers:
             waited += 1
             if waited > len(pending):
                 sides = [side for pair in pending for side in pair if not isinstance(side, Known)]
-                _unsafe(", ".join(sorted(set().union(*map(self._needs, sides)))), span)
+                _unsafe(", ".join(sorted(set().union(*map(self.needs, sides)))), span)
 
-    def _open(self, left: _Side, right: _Side, span: Span) -> list[tuple[_Side, _Side]] | None:
+    def _open(self, left: Side, right: Side, span: Span) -> list[tuple[Side, Side]] | None:
         """Do one equation: the smaller ones it comes down to, or None when it has to wait for others."""
         match left, right:
             case Array(), Array():
@@ -449,22 +317,22 @@ class Answers:
             return self._against(right, self._known(left), span)
         return None
 
-    def _can_open(self, side: _Side) -> bool:
+    def _can_open(self, side: Side) -> bool:
         if isinstance(side, Object):
-            return not any(map(self._needs, (index for index, _ in side.pairs)))
+            return not any(map(self.needs, (index for index, _ in side.pairs)))
         return isinstance(side, (Var, Array)) or self._is_ready(side)
 
-    def _is_ready(self, side: _Side) -> bool:
-        return isinstance(side, Known) or not self._needs(side)
+    def _is_ready(self, side: Side) -> bool:
+        return isinstance(side, Known) or not self.needs(side)
 
-    def _known(self, side: _Side) -> Operand:
+    def _known(self, side: Side) -> Operand:
         return side.operand if isinstance(side, Known) else self.value(side)
 
-    def _against(self, pattern: _Side, operand: Operand, span: Span) -> list[tuple[_Side, _Side]]:
+    def _against(self, pattern: Side, operand: Operand, span: Span) -> list[tuple[Side, Side]]:
         if isinstance(pattern, Known):
             self.scope.add(plan.Test("equal", pattern.operand, operand, span))
             return []
-        if not self._needs(pattern):
+        if not self.needs(pattern):
             # Asked only now: working the other side out may have bound what was missing (`x = data.p[x]`).
             self.scope.add(plan.Test("equal", self.value(pattern), operand, span))
             return []
@@ -481,9 +349,9 @@ class Answers:
                 parts = [(item, self.value(index)) for index, item in entries]
             case _:
                 raise AssertionError(f"not a pattern: {pattern!r}")
-        opened: list[tuple[_Side, _Side]] = []
+        opened: list[tuple[Side, Side]] = []
         for item, at in parts:
-            if isinstance(item, Var) and not self._is_wanted(item):
+            if isinstance(item, Var) and not self.is_wanted(item):
                 continue
             member = self.scope.local()
             self.scope.add(plan.Get(member, operand, at, span))

@@ -16,6 +16,7 @@ from doorward.compile.functions import emit_query, emit_value, load_unit
 from doorward.compile.linker import Linker
 from doorward.compile.plan import Block
 from doorward.compile.planner import Planner, mocked_functions, replaced
+from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
 from doorward.compile.show import format_plan
 from doorward.compile.tree import build_tree, function_at
@@ -82,6 +83,7 @@ class Compiled:
         self._linker, self._deciders = self._link(Linker(self._tree))
 
     def _link(self, linker: Linker) -> tuple[Linker, dict[str, Decide]]:
+        linker.introduce(self._planner.units)
         for unit in self._planner.units:
             load_unit(unit, linker)
         linker.namespace.update(DECIDING_HELPERS)
@@ -156,6 +158,7 @@ class Compiled:
         number = planner.unit_of(document, ())
         planner.finish()
         linker = Linker(self._tree, self._linker)
+        linker.introduce(planner.units)
         for unit in planner.units:
             load_unit(unit, linker)
         linker.join(planner.documents())
@@ -228,9 +231,10 @@ def _emit_answers(body: QueryBody, scope: Scope, planner: Planner, linker: Linke
     scope.visible = frozenset(names)
     Answers(scope, planner).body(body)
     planner.finish()
+    linker.introduce(planner.units)
     names = tuple(name for name in names if name in scope.env)
     block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
-    return emit_query(_QUERY, block, names, linker)
+    return emit_query(_QUERY, refine(block), names, linker)
 
 
 def _emit_value(body: QueryBody, scope: Scope, planner: Planner, linker: Linker) -> ast.stmt:
@@ -239,7 +243,9 @@ def _emit_value(body: QueryBody, scope: Scope, planner: Planner, linker: Linker)
         raise AssertionError(f"not a term: {expr!r}")
     value = Answers(scope, planner).value(expr.term)
     planner.finish()
-    return emit_value(_QUERY, Block(tuple(scope.steps), (value,), single=True), linker)
+    linker.introduce(planner.units)
+    block = refine(Block(tuple(scope.steps), (value,), single=True))
+    return emit_value(_QUERY, block, linker)
 
 
 def _governs(info: StatementInfo, kind: str) -> bool:

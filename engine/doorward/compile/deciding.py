@@ -46,14 +46,10 @@ def _load_group(group: Group, linker: Linker, name: str) -> str:
     emitter = Emitter(linker)
     w = emitter.write
     body: list[ast.stmt] = [w.assign("held", w.attribute(w.attribute(w.load("f"), "held"), "append"))]
+    known = dict(group.shared)
     for place, local in group.shared:
         # Sorted by path, so that what a place starts with has been read before it.
-        name_of = f"v{local.id}"
-        known = next((other for path, other in group.shared if path == place[:-1]), None)
-        if known is None:
-            body += emitter.read(name_of, place)
-        else:
-            body.append(w.assign(name_of, emitter.member(emitter.operand(known), place[-1])))
+        body += emitter.read_shared(local, place, known)
     for statement in group.statements:
         body += _statement(statement, emitter)
     linker.load(w.function(name, ["c", "f"], body), group.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from doorward.compile import plan
@@ -15,8 +15,10 @@ from doorward.compile.globals import Globals
 from doorward.compile.governed import empty_payload
 from doorward.compile.index import find_guards, make_tables
 from doorward.compile.order import cheapest_first
+from doorward.compile.outline import Table
 from doorward.compile.payloads import PayloadMaker
-from doorward.compile.plan import Block, Local, Operand, Table
+from doorward.compile.plan import Block, Local, Operand
+from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
 from doorward_dsl.program import GovernedRule, GovernedStatement
 from doorward_dsl.source import Source
@@ -93,7 +95,11 @@ def plan_kind(
     tables = make_tables([find_guards(statement.block) for statement in plans]) if program.indexed else ()
     skipped = frozenset[int]().union(*(table.positions for table in tables))
     tried = [(one, *planned[at]) for at, one in enumerate(described) if at not in skipped]
-    return KindPlan(kind, tuple(_groups(tried, program)), plans, tables)
+    return KindPlan(kind, tuple(_groups(tried, program)), tuple(map(_refined, plans)), tables)
+
+
+def _refined(statement: StatementPlan) -> StatementPlan:
+    return replace(statement, block=refine(statement.block))
 
 
 def _plan(
@@ -111,7 +117,7 @@ def _plan(
         if node is None or node.document is None:
             raise AssertionError(f"a governed rule without a rule: {governing.id}")
         value = scope.local()
-        scope.add(plan.RuleCall(value, program.unit_of(node.document, ()), governing.span))
+        scope.add(plan.RuleCall(value, program.unit_of(node.document, ()), False, governing.span))
         return StatementPlan(info, Block(tuple(scope.steps), (value,), True), None), frozenset()
     statement = governing.statement
     when, unless = cheapest_first(statement.when or ()), cheapest_first(statement.unless or ())
@@ -148,6 +154,8 @@ def _groups(tried: Iterable[_Planned], program: Globals) -> Iterable[Group]:
             some = members[start : start + _LARGEST_GROUP]
             reads = Counter(place for _, _, read in some for place in read)
             shared = sorted(place for place, count in reads.items() if count > 1 and place[0] == "input")
-            plans = tuple(_plan(*one, shared, program)[0] if shared else alone for one, alone, _ in some)
+            plans = tuple(
+                _refined(_plan(*one, shared, program)[0] if shared else alone) for one, alone, _ in some
+            )
             named = tuple((place, Local(at)) for at, place in enumerate(shared))
             yield Group(plans, named, plans[0].info.span.source)

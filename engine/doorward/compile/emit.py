@@ -1,23 +1,22 @@
 """From plan to Python, without any cleverness: one method a step.
 
 An answer that gives up leaves its block (`break`) or goes on with the next member of its loop (`continue`).
-`c` is the
-context of the call, `v…` are the locals of the plan, `t…` what the emitter needs itself, `k…` constants,
-`r…` units,
-`h_…` the functions of `doorward.run`.
+`c` is the context of the call, `v…` are the locals of the plan, `t…` what the emitter needs itself, `k…` constants,
+`data_…` rules, `f_…` built-ins, `h_…` the functions of `doorward.run`; `U` is undefined, `E` an empty object.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from doorward.compile import plan
-from doorward.compile.kinds import keys_of, members_of, parts_of
+from doorward.compile.kinds import members_of
+from doorward.compile.loops import LoopWriter
 from doorward.compile.names import Names
-from doorward.compile.operands import OperandWriter
-from doorward.compile.plan import Block, Const, Local, Operand, Place, Step, Table
+from doorward.compile.outline import Table
+from doorward.compile.plan import Block, Const, Local, Operand, Step
 from doorward.compile.python import assigned
 from doorward.run.lookup import Prefixes
 
@@ -27,32 +26,28 @@ _DEEPEST_NESTING: Final = 12
 """Python refuses more than twenty blocks inside one another; deeper loops go on in a function of their
 own."""
 
+_DEEPEST_CONDITION: Final = 8
+"""So many conditions stand inside one another."""
+
 _LOOK_UPS: Final = {"equal": "h_by_value", "has": "h_by_member", "prefix": "h_by_prefix"}
 
 Give = Callable[[], list[ast.stmt]]
 """Makes the statements for one answer."""
 Done = Callable[[], ast.expr]
 """Makes the test for having had an answer, where the first one is enough."""
+Leave = Callable[[], ast.stmt]
+"""Makes the statement that gives up on the answer at hand."""
 
 
-class Emitter(OperandWriter):
+class Emitter(LoopWriter):
     """Writes the statements of one Python function."""
 
     def __init__(self, names: Names) -> None:
         super().__init__(names)
-        self.context = "c"
         self._contexts: list[str] = []
         self._nesting = 0
         self._arrays: set[int] = set()
-
-    def read(self, name: str, place: Place) -> list[ast.stmt]:
-        """Leaves what stands at a place in a variable, defined or not."""
-        w = self.write
-        root, *path = place
-        source = w.attribute(w.load(self.context), "input") if root == "input" else w.load(f"v{root}")
-        out = [w.assign(name, source)]
-        out += [w.assign(name, self.member(w.load(name), str(step))) for step in path]
-        return out
+        self._once: dict[int, str] = {}
 
     def chosen(
         self,
@@ -78,17 +73,27 @@ class Emitter(OperandWriter):
         see it."""
         if not block.steps:
             return give()
-        context, contexts = self.context, list(self._contexts)
-        arrays, domains = set(self._arrays), dict(self.domains)
+        known = self._known()
+        # Answers that are all the same constant come in any order.
+        self.in_order = any(isinstance(operand, Local) for operand in block.result)
         self._nesting += 1
         if self._nesting > _DEEPEST_NESTING:
             statements = self._apart(block, give, done)
         else:
             body = self._steps(block.steps, give, done, in_loop=False)
-            statements = [self.write.once([*body, self.write.leave()])]
+            left = [] if isinstance(body[-1], (ast.Return, ast.Break)) else [self.write.leave()]
+            statements = [self.write.once([*body, *left])]
         self._nesting -= 1
-        self.context, self._contexts, self._arrays, self.domains = context, contexts, arrays, domains
+        self._forget(known)
         return statements
+
+    def _known(self) -> tuple[Any, ...]:
+        facts = set(self._arrays), dict(self.domains), dict(self.kinds), dict(self.members)
+        return self.context, list(self._contexts), *facts, self.in_order, self.unpaid, self.unproven
+
+    def _forget(self, known: tuple[Any, ...]) -> None:
+        self.context, self._contexts, *facts, self.in_order, self.unpaid, self.unproven = known
+        self._arrays, self.domains, self.kinds, self.members = facts
 
     def _apart(self, block: Block, give: Give, done: Done | None) -> list[ast.stmt]:
         """The block as a function inside the function, where Python starts counting its nesting anew."""
@@ -110,45 +115,105 @@ class Emitter(OperandWriter):
         w = self.write
         out: list[ast.stmt] = []
         give_up = w.skip if in_loop else w.leave
-        for at, step in enumerate(steps):
-            w.line = step.span.line
-            match step:
-                case plan.Scan():
-                    names, source, first = self._scan(step)
-                    out += self._loop(names, source, first, steps[at + 1 :], give, done, step)
-                    return out
-                case plan.Walk(to, name, args):
-                    outputs = self.temporary()
-                    out += self._builtin(outputs, name, args, step)
-                    out.append(w.when(self.is_undefined(outputs), [give_up()]))
-                    source = w.call("h_outputs", w.load(self.context), w.load(outputs))
-                    out += self._loop([f"v{to.id}"], source, [], steps[at + 1 :], give, done, step)
-                    return out
-                case plan.With():
-                    out += self._with(step)
-                case plan.EndWith():
-                    self.context = self._contexts.pop()
-                case _:
-                    statements, test = self._step(step)
-                    out += statements
-                    if test is not None:
-                        out.append(w.when(test, [give_up()]))
+        self.unproven = []
+        loop = next((at for at, s in enumerate(steps) if isinstance(s, (plan.Scan, plan.Walk))), len(steps))
+        for statements, test in self._straight(steps[:loop], give_up):
+            out += statements
+            if test is not None:
+                out.append(w.when(test, [give_up()]))
+        if loop < len(steps):
+            return [*out, *self._looping(steps[loop], steps[loop + 1 :], give, done, give_up)]
         out += give()
         if done is not None and in_loop:
             out.append(w.leave())
         return out
 
-    def _loop(
-        self,
-        names: list[str],
-        source: ast.expr,
-        first: list[ast.stmt],
-        rest: Sequence[Step],
-        give: Give,
-        done: Done | None,
-        step: Step,
+    def _straight(
+        self, steps: Sequence[Step], give_up: Leave | None
+    ) -> Iterator[tuple[list[ast.stmt], ast.expr | None]]:
+        """Steps without loops among them: the statements of each, and the test under which the answer is given up.
+
+        With `give_up` the statements themselves may give up too.
+        """
+        w = self.write
+        at = 0
+        while at < len(steps):
+            step = steps[at]
+            w.line = step.span.line
+            reads = self.leading_reads(steps, at)
+            if reads:
+                at += len(reads)
+                used = {read.source.id for read in reads if read.source is not None}
+                if not used.isdisjoint(self.unproven):
+                    yield [], self._prove()
+                yield self.reads(reads), None
+                continue
+            at += 1
+            if isinstance(step, plan.Defined):
+                self.unproven.append(step.source.id)
+                continue
+            spared = next((side.id for side in self.rejecting(step) if side.id in self.unproven), None)
+            undefined = self._undefined(spared)
+            statements, test = self._step(step, give_up)
+            if not statements and test is not None and undefined:
+                yield [], w.any_of([*undefined, *self._parts(test)])
+                continue
+            if undefined:
+                yield [], w.any_of(undefined)
+            yield statements, test
+        if self.unproven:
+            yield [], self._prove()
+
+    @staticmethod
+    def _parts(test: ast.expr) -> list[ast.expr]:
+        return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) else [test]
+
+    def _undefined(self, spared: int | None = None) -> list[ast.expr]:
+        """The tests of what may be undefined, which then has been looked at."""
+        found = [self.is_undefined(f"v{at}") for at in dict.fromkeys(self.unproven) if at != spared]
+        self.unproven = []
+        return found
+
+    def _prove(self) -> ast.expr | None:
+        undefined = self._undefined()
+        return self.write.any_of(undefined) if undefined else None
+
+    def _conditions(self, steps: Sequence[Step], inner: list[ast.stmt]) -> list[ast.stmt]:
+        """`inner` where all of the steps hold, as conditions inside one another."""
+        w = self.write
+        whole: list[ast.stmt] = []
+        here = whole
+        for statements, test in self._straight(steps, None):
+            here += statements
+            if test is not None:
+                deeper: list[ast.stmt] = []
+                here.append(w.when(w.opposite(test), deeper))
+                here = deeper
+        here += inner
+        return whole
+
+    # --- loops ---
+
+    def _looping(
+        self, step: Step, rest: Sequence[Step], give: Give, done: Done | None, give_up: Leave
     ) -> list[ast.stmt]:
         w = self.write
+        w.line = step.span.line
+        unpaid = self.unpaid
+        out: list[ast.stmt] = []
+        first: list[ast.stmt] = []
+        match step:
+            case plan.Walk(to, name, args):
+                outputs = self.temporary()
+                out += self.builtin(outputs, name, args, step)
+                out.append(w.when(self.is_undefined(outputs), [give_up()]))
+                source = w.call("h_outputs", w.load(self.context), w.load(outputs))
+                names = [f"v{to.id}"]
+            case plan.Scan():
+                before, names, source, first = self.scan(step, rest)
+                out += before
+            case _:
+                raise AssertionError(f"not a loop: {step!r}")
         line = w.line
         self._nesting += 1
         if self._nesting > _DEEPEST_NESTING:
@@ -158,41 +223,23 @@ class Emitter(OperandWriter):
         else:
             inner = self._steps(rest, give, done, in_loop=True)
         self._nesting -= 1
+        self.unpaid = unpaid
         w.line = line
-        out = [w.loop(names, source, [*first, *inner] or [w.skip()])]
+        out.append(w.loop(names, source, [*first, *inner] or [w.skip()]))
         if done is not None:
             out.append(w.when(done(), [w.leave()]))
         return out
 
-    def _scan(self, step: plan.Scan) -> tuple[list[str], ast.expr, list[ast.stmt]]:
-        w = self.write
-        context, source = w.load(self.context), self.operand(step.source)
-        domain = self.domain(step.source)
-        self.learn(step.value, members_of(domain))
-        self.learn(step.key, keys_of(domain))
-        value = f"v{step.value.id}" if step.value is not None else self.temporary()
-        if step.branch:
-            key = f"v{step.key.id}" if step.key is not None else self.temporary()
-            return [key, value], w.call("h_branch_pairs", context, source, w.constant(step.ordered)), []
-        if step.key is None:
-            return [value], w.call("h_values_in_order" if step.ordered else "h_values", context, source), []
-        return (
-            [f"v{step.key.id}", value],
-            w.call("h_pairs_in_order" if step.ordered else "h_pairs", context, source),
-            [],
-        )
-
     # --- steps ---
 
-    def _step(self, step: Step) -> tuple[list[ast.stmt], ast.expr | None]:
+    def _step(self, step: Step, give_up: Leave | None) -> tuple[list[ast.stmt], ast.expr | None]:
         """The statements of a step, and the test under which the answer at hand is given up."""
         w = self.write
         match step:
+            case plan.Read(_, Local() as source):
+                return self.known_read(step, source), None
             case plan.Input(to):
-                name = f"v{to.id}"
-                return [w.assign(name, w.attribute(w.load(self.context), "input"))], self.is_undefined(name)
-            case plan.Defined(source):
-                return [], self.is_undefined(f"v{source.id}")
+                return self._found(to, [w.assign(f"v{to.id}", w.attribute(w.load(self.context), "input"))])
             case plan.Base(to):
                 return [w.assign(f"v{to.id}", w.attribute(w.load(self.context), "data"))], None
             case plan.Get(to):
@@ -203,12 +250,13 @@ class Emitter(OperandWriter):
                 made = w.call("h_branch_at", w.load(self.context), place, names)
                 return [w.assign(f"v{to.id}", made)], None
             case plan.Settle(to, source):
-                name = f"v{to.id}"
                 made = w.call("h_settle", w.load(self.context), self.operand(source))
-                return [w.assign(name, made)], self.is_undefined(name)
-            case plan.RuleCall(to, unit):
-                return self._rule(f"v{to.id}", unit), self.is_undefined(f"v{to.id}")
+                return self._found(to, [w.assign(f"v{to.id}", made)])
+            case plan.RuleCall(to, unit, is_set):
+                self.learn_kind(to, "set" if is_set else None)
+                return self._found(to, self.rule(f"v{to.id}", unit), defined=is_set)
             case plan.MakeArray(to, items):
+                self.learn_kind(to, "list")
                 return [w.assign(f"v{to.id}", w.list_of([self.operand(item) for item in items]))], None
             case plan.MakeSet(to, items):
                 return [w.assign(f"v{to.id}", w.set_of([self.key(item) for item in items]))], None
@@ -218,13 +266,15 @@ class Emitter(OperandWriter):
             case plan.Collect():
                 return self._collect(step), None
             case plan.FunctionCall() | plan.MockCall():
-                return self._function(step), self.is_undefined(f"v{step.to.id}")
-            case plan.BuiltinCall(to, name, args, mockable):
-                return self._mockable(f"v{to.id}", name, args, mockable, step), self.is_undefined(f"v{to.id}")
+                return self._found(step.to, self.function(step))
+            case plan.BuiltinCall(to):
+                return self._found(to, self.builtin_call(step))
+            case plan.Format(to):
+                return self._found(to, self.format(step))
             case plan.Compute(to, operator, left, right):
-                return self._compute(f"v{to.id}", operator, left, right, step)
+                return self._compute(to, operator, left, right, step)
             case plan.Test(operator, left, right):
-                return [], w.negate(self.comparison(operator, left, right))
+                return [], w.opposite(self.comparison(operator, left, right))
             case plan.Truthy(Const(value)):
                 return [], w.constant(True) if value is False else None
             case plan.Truthy(source):
@@ -234,40 +284,89 @@ class Emitter(OperandWriter):
             case plan.Never():
                 return [], w.constant(True)
             case plan.Absent(block):
-                found = self.temporary()
-                statements = [w.assign(found, w.constant(False))]
-                statements += self.block(
-                    block, lambda: [w.assign(found, w.constant(True))], lambda: w.load(found)
-                )
-                return statements, w.load(found)
+                return self._absent(block, give_up)
             case plan.ForAll():
                 return self._for_all(step)
+            case plan.OnceAgain(numbers):
+                self._once.update((number, self.temporary()) for number in numbers)
+                return [w.assign(self._once[number], w.constant(None)) for number in numbers], None
+            case plan.Once(number, steps):
+                return self._in_first_round(self._once[number], steps)
+            case plan.With():
+                inner = self.temporary()
+                statements = self.replaced(inner, step)
+                self._contexts.append(self.context)
+                self.context = inner
+                return statements, None
+            case plan.EndWith():
+                self.context = self._contexts.pop()
+                return [], None
         raise AssertionError(f"not a step: {step!r}")
+
+    def _found(
+        self, to: Local, statements: list[ast.stmt], *, defined: bool = False
+    ) -> tuple[list[ast.stmt], None]:
+        """What may be undefined is looked at before it is used."""
+        if not defined:
+            self.unproven.append(to.id)
+        return statements, None
+
+    def _absent(self, block: Block, give_up: Leave | None) -> tuple[list[ast.stmt], ast.expr | None]:
+        w = self.write
+        if any(isinstance(step, (plan.Scan, plan.Walk)) for step in block.steps):
+            found = self.temporary()
+            answer = self.block(block, lambda: [w.assign(found, w.constant(True))], lambda: w.load(found))
+            return [w.assign(found, w.constant(False)), *answer], w.load(found)
+        if give_up is not None and len(block.steps) <= _DEEPEST_CONDITION:
+            return self._conditions(block.steps, [give_up()]), None
+        found = self.temporary()
+        return [
+            w.assign(found, w.constant(False)),
+            *self._where(block.steps, [w.assign(found, w.constant(True))]),
+        ], w.load(found)
+
+    def _in_first_round(self, name: str, steps: Sequence[Step]) -> tuple[list[ast.stmt], ast.expr]:
+        w = self.write
+        answer = self._where(steps, [w.assign(name, w.constant(True))])
+        first = w.when(w.same(w.load(name), w.constant(None)), [w.assign(name, w.constant(False)), *answer])
+        return [first], w.negate(w.load(name))
+
+    def _where(self, steps: Sequence[Step], inner: list[ast.stmt]) -> list[ast.stmt]:
+        """`inner` where all of the steps hold, which may be many."""
+        if len(steps) <= _DEEPEST_CONDITION:
+            return self._conditions(steps, inner)
+        w = self.write
+        out: list[ast.stmt] = []
+        for statements, test in self._straight(steps, w.leave):
+            out += statements
+            if test is not None:
+                out.append(w.when(test, [w.leave()]))
+        return [w.once([*out, *inner, w.leave()])]
 
     def _get(self, name: str, step: plan.Get) -> tuple[list[ast.stmt], ast.expr | None]:
         w, source = self.write, self.operand(step.source)
         if step.branch:
             made = w.call("h_branch_get", w.load(self.context), source, self.operand(step.key))
-        elif isinstance(step.source, Local) and isinstance(step.key, Const) and type(step.key.value) is str:
-            made = self.member(source, step.key.value, self.kind(step.source))
-            self.learn(step.to, parts_of(self.domain(step.source), step.key.value))
         elif (
             isinstance(step.source, Local) and isinstance(step.key, Const) and step.source.id in self._arrays
         ):
+            self.learn_kind(step.to, self.members.get(step.source.id))
             return [w.assign(name, w.item(source, self.operand(step.key)))], None
         elif isinstance(step.key, Local):
             made = self.member_at(step.source, step.key)
             self.learn(step.to, members_of(self.domain(step.source)))
+        elif (
+            self.kind(step.source) == "list"
+            and type(step.key.value) is int
+            and step.key.value >= 0
+            and isinstance(step.source, Local)
+        ):
+            self.learn_kind(step.to, self.members.get(step.source.id))
+            within = w.compare(w.call("len", source), ast.Gt(), self.operand(step.key))
+            made = w.choose(within, w.item(source, self.operand(step.key)), w.load("U"))
         else:
             made = w.call("h_get", source, self.operand(step.key))
-        return [w.assign(name, made)], self.is_undefined(name)
-
-    def _rule(self, name: str, unit: int) -> list[ast.stmt]:
-        w = self.write
-        context = w.load(self.context)
-        known = w.method(w.attribute(context, "memo"), "get", w.constant(unit), w.load("M"))
-        made = w.assign(name, w.call(self.names.unit(unit), context))
-        return [w.assign(name, known), w.when(w.same(w.load(name), w.load("M")), [made])]
+        return self._found(step.to, [w.assign(name, made)])
 
     def _collect(self, step: plan.Collect) -> list[ast.stmt]:
         w, name = self.write, f"v{step.to.id}"
@@ -275,81 +374,53 @@ class Emitter(OperandWriter):
         match step.kind:
             case "array":
                 empty = w.list_of([])
-                add = w.do(w.method(w.load(name), "append", self.operand(result[0])))
+
+                def add() -> ast.stmt:
+                    return w.do(w.method(w.load(name), "append", self.operand(result[0])))
             case "set":
                 empty = w.call("set")
-                add = w.do(w.method(w.load(name), "add", self.key(result[0])))
+
+                def add() -> ast.stmt:
+                    return w.do(w.method(w.load(name), "add", self.key(result[0])))
             case "object":
                 empty = w.dict_of([])
-                add = self.put(name, result, step)
-        return [w.assign(name, empty), *self.block(step.block, lambda: [add], None)]
 
-    def put(self, name: str, result: Sequence[Operand], step: Step | plan.Unit) -> ast.stmt:
-        """Set a key of the object in the making."""
-        w = self.write
-        parts = [self.operand(part) for part in result]
-        return w.do(w.call("h_put", w.load(name), *parts, self.span(step)))
+                def add() -> ast.stmt:
+                    parts = map(self.operand, result)
+                    return w.do(w.call("h_put", w.load(name), *parts, self.span(step)))
 
-    def _function(self, step: plan.FunctionCall | plan.MockCall) -> list[ast.stmt]:
-        w, name = self.write, f"v{step.to.id}"
-        args = [w.load(self.context), *map(self.operand, step.args)]
-        if isinstance(step, plan.FunctionCall) and not step.mockable:
-            return [w.assign(name, w.call(self.names.unit(step.unit), *args))]
-        plain = (
-            w.load(self.names.unit(step.unit)) if isinstance(step, plan.FunctionCall) else w.load("h_nothing")
-        )
-        mock = w.call("h_mock_of", w.load(self.context), w.constant(step.name), plain)
-        return [w.assign(name, w.call(mock, *args))]
-
-    def _mockable(
-        self, name: str, builtin: str, args: Sequence[Operand], mockable: bool, step: Step
-    ) -> list[ast.stmt]:
-        w = self.write
-        plain = self._builtin(name, builtin, args, step)
-        if not mockable:
-            return plain
-        mock = self.temporary()
-        found = w.call("h_mock_of", w.load(self.context), w.constant(builtin), w.constant(None))
-        mocked = w.call(mock, w.load(self.context), *map(self.operand, args))
-        return [
-            w.assign(mock, found),
-            w.when(w.same(w.load(mock), w.constant(None)), plain, [w.assign(name, mocked)]),
-        ]
-
-    def _builtin(self, name: str, builtin: str, args: Sequence[Operand], step: Step) -> list[ast.stmt]:
-        w = self.write
-        function, needs_call = self.names.builtin(builtin)
-        passed = [w.load(self.context)] if needs_call else []
-        called = w.call(function, *passed, *map(self.operand, args))
-        error = self.temporary()
-        failed = w.call("h_builtin_failed", w.load(self.context), w.load(error), self.span(step))
-        return [w.attempt([w.assign(name, called)], "BuiltinFailure", error, [w.assign(name, failed)])]
+        out = [w.assign(name, empty), *self.block(step.block, lambda: [add()], None)]
+        self.learn_kind(step.to, {"array": "list", "set": "set", "object": "dict"}[step.kind])
+        return out
 
     def _compute(
-        self, name: str, operator: plan.Operator, left: Operand, right: Operand, step: Step
+        self, to: Local, operator: plan.Operator, left: Operand, right: Operand, step: Step
     ) -> tuple[list[ast.stmt], ast.expr | None]:
-        w = self.write
+        w, name = self.write, f"v{to.id}"
         if operator not in ("plus", "minus"):
             return [w.assign(name, self.comparison(operator, left, right))], None
-        one, other = self.operand(left), self.operand(right)
-        small = [w.has_type(part, "int") for part, o in ((one, left), (other, right)) if not _is_int(o)]
-        python = w.binary(one, ast.Add() if operator == "plus" else ast.Sub(), other)
-        slow = self._builtin(name, operator, (left, right), step)
-        if not small:
+        python = w.binary(
+            self.operand(left), ast.Add() if operator == "plus" else ast.Sub(), self.operand(right)
+        )
+        small = self.all_known((left, "int"), (right, "int"))
+        if small is None:
+            self.learn_kind(to, "int")
             return [w.assign(name, python)], None
-        test = w.both(*small) if len(small) > 1 else small[0]
-        return [w.when(test, [w.assign(name, python)], slow)], self.is_undefined(name)
+        slow = self.builtin(name, operator, (left, right), step)
+        return self._found(to, [w.when(small, [w.assign(name, python)], slow)])
 
     def _shape(self, kind: str, source: Operand, size: int) -> tuple[list[ast.stmt], ast.expr | None]:
         w, value = self.write, self.operand(source)
-        if kind == "object":
-            fits = w.has_type(value, "dict")
-        else:
-            fits = w.either(w.has_type(value, "list"), w.has_type(value, "tuple"))
-            if isinstance(source, Local):
-                self._arrays.add(source.id)
-        measured = w.compare(w.call("len", value), ast.Eq(), w.constant(size))
-        return [], w.negate(w.both(fits, measured))
+        measured = w.compare(w.call("len", value), ast.NotEq(), w.constant(size))
+        if kind == "array" and isinstance(source, Local):
+            self._arrays.add(source.id)
+        if self.kind(source) == ("list" if kind == "array" else "dict"):
+            return [], measured
+        other = [
+            w.other(w.call("type", value), w.load(n))
+            for n in (("list", "tuple") if kind == "array" else ("dict",))
+        ]
+        return [], w.either(w.all_of(other), measured)
 
     def _for_all(self, step: plan.ForAll) -> tuple[list[ast.stmt], ast.expr | None]:
         w = self.write
@@ -373,39 +444,3 @@ class Emitter(OperandWriter):
             [w.assign(holds, w.call("h_is_collection", source)), w.loop(names, members, body)],
             w.negate(w.load(holds)),
         )
-
-    def _with(self, step: plan.With) -> list[ast.stmt]:
-        w = self.write
-        inner = self.temporary()
-        out = [w.assign(inner, w.method(w.load(self.context), "nested"))]
-        for change in step.changes:
-            match change:
-                case plan.ReplaceInput(path, value):
-                    place = w.tuple_of([self.operand(part) for part in path])
-                    present = w.attribute(w.load(inner), "input")
-                    made = w.call("h_patch", present, place, self.operand(value))
-                    out.append(w.assign_attribute(w.load(inner), "input", made))
-                case plan.ReplaceData(overlay, value):
-                    place = w.tuple_of([w.constant(name) for name in overlay.path])
-                    units = w.load(self.names.constant(overlay.units))
-                    out.append(
-                        w.do(w.call("h_replace_data", w.load(inner), place, units, self.operand(value)))
-                    )
-                case plan.MockFunction(name, constant, unit, builtin):
-                    if unit is not None:
-                        mock = w.load(self.names.unit(unit))
-                    elif builtin is not None:
-                        function, needs_call = self.names.builtin(builtin)
-                        mock = w.call(
-                            "h_builtin_mock", w.load(function), w.constant(needs_call), self.span(step)
-                        )
-                    elif constant is not None:
-                        mock = w.call("h_value_mock", self.operand(constant))
-                    out.append(w.do(w.call("h_mock", w.load(inner), w.constant(name), mock)))
-        self._contexts.append(self.context)
-        self.context = inner
-        return out
-
-
-def _is_int(operand: Operand) -> bool:
-    return isinstance(operand, Const) and type(operand.value) is int

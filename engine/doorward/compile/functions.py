@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from doorward.compile.emit import Emitter
+from doorward.compile.flow import calls_functions, loops_of
 from doorward.compile.linker import Linker
 from doorward.compile.names import Names
-from doorward.compile.plan import Block, Body, Chain, Const, Scan, Unit, Walk
+from doorward.compile.outline import Body, Chain, Unit
+from doorward.compile.plan import Block, Const, Scan, Walk
+from doorward.compile.units import MOST_TOGETHER
 from doorward.run.values import equal
 
 __all__ = ["emit_query", "emit_value", "load_unit"]
 
-_MOST_TOGETHER: Final = 32
-"""How many definitions may share one Python function."""
+_MOST_LOOPS: Final = 6
+"""Deeper loops go on in a function of their own, from which there is no return."""
 
 
 def load_unit(unit: Unit, linker: Linker) -> None:
@@ -28,15 +32,17 @@ def load_unit(unit: Unit, linker: Linker) -> None:
     w = emitter.write
     w.line = unit.span.line
     unit_emitter = _UnitEmitter(unit, emitter, functions)
-    if unit.kind == "function":
-        charge = w.do(w.method(w.load("c"), "charge", w.constant(1)))
-        body = [charge, *unit_emitter.whole()]
-    else:
-        memo = w.attribute(w.load("c"), "memo")
-        body = [*unit_emitter.whole(), w.assign_item(memo, w.constant(unit.id), w.load("r"))]
+    body = unit_emitter.whole()
+    if unit.kind == "function" and _calls_others(unit):
+        # Calls that double from one function to the next would otherwise be free; what calls nothing ends by itself.
+        body.insert(0, w.do(w.method(w.load("c"), "charge", w.constant(1))))
     w.line = unit.span.line
-    function = w.function(linker.unit(unit.id), _params(unit), [*body, w.give(w.load("r"))])
-    linker.load(function, unit.span.source)
+    linker.load(w.function(linker.unit(unit.id), _params(unit), body), unit.span.source)
+
+
+def _calls_others(unit: Unit) -> bool:
+    chains = [*unit.chains, *([] if unit.default is None else [unit.default])]
+    return any(calls_functions(body.block.steps) for chain in chains for body in chain.bodies)
 
 
 def _params(unit: Unit) -> list[str]:
@@ -48,7 +54,7 @@ def _apart(unit: Unit) -> frozenset[int]:
     many."""
     found = {at for table in unit.tables for at in table.positions}
     found |= {at for at, chain in enumerate(unit.chains) if chain.span.source is not unit.span.source}
-    if len(unit.chains) - len(found) > _MOST_TOGETHER:
+    if len(unit.chains) - len(found) > MOST_TOGETHER:
         found |= set(range(len(unit.chains)))
     return frozenset(found)
 
@@ -59,15 +65,19 @@ def _load_chain(unit: Unit, at: int, linker: Linker) -> Callable[..., Any]:
     chain = unit.chains[at]
     w.line = chain.span.line
     unit_emitter = _UnitEmitter(unit, emitter, {})
-    name = f"{linker.unit(unit.id)}_{at}"
+    name = _apart_name(unit, at, linker)
     if unit.kind in ("complete", "function"):
-        body = [w.assign("r", w.load("U")), *unit_emitter.chain(chain, "r"), w.give(w.load("r"))]
+        body = unit_emitter.alone(chain)
         function = w.function(name, _params(unit), body)
     else:
         function = w.function(name, ["c", "r"], unit_emitter.all_answers(chain) or [w.do(w.constant(None))])
     linker.load(function, chain.span.source)
     made: Callable[..., Any] = linker.namespace[name]
     return made
+
+
+def _apart_name(unit: Unit, at: int, names: Names) -> str:
+    return f"{names.unit(unit.id)}__{at + 1}"
 
 
 def emit_query(name: str, block: Block, variables: tuple[str, ...], names: Names) -> ast.stmt:
@@ -87,9 +97,12 @@ def emit_value(name: str, block: Block, names: Names) -> ast.stmt:
     """The function of a query of one term: its value in the first answer, or what is undefined."""
     emitter = Emitter(names)
     w = emitter.write
-    give = [w.assign("r", emitter.operand(block.result[0]))]
-    found = emitter.block(block, lambda: give, lambda: w.other(w.load("r"), w.load("U")))
-    return w.function(name, ["c"], [w.assign("r", w.load("U")), *found, w.give(w.load("r"))])
+    give = w.give(emitter.operand(block.result[0]))
+    if loops_of(block) <= _MOST_LOOPS:
+        return w.function(name, ["c"], [*emitter.block(block, lambda: [give], None), w.give(w.load("U"))])
+    found = w.assign("r", emitter.operand(block.result[0]))
+    statements = emitter.block(block, lambda: [found], lambda: w.other(w.load("r"), w.load("U")))
+    return w.function(name, ["c"], [w.assign("r", w.load("U")), *statements, w.give(w.load("r"))])
 
 
 class _UnitEmitter:
@@ -104,19 +117,67 @@ class _UnitEmitter:
         """Whether an object has all its values right below it."""
 
     def whole(self) -> list[ast.stmt]:
-        """Leaves the value of the unit in `r`."""
+        """The body of the unit's function."""
         w = self.emitter.write
+        give = w.give(w.load("r"))
         match self.unit.kind:
             case "set":
-                return [w.assign("r", w.call("set")), *self._members()]
+                return [w.assign("r", w.call("set")), *self._members(), give]
             case "object" if self.flat:
-                return [w.assign("r", w.dict_of([])), *self._members()]
+                return [w.assign("r", w.dict_of([])), *self._members(), give]
             case "object":
-                settled = w.assign("r", w.call("h_settle_object", w.load("r")))
-                return [w.assign("r", w.dict_of([])), *self._members(), settled]
-        return self._value()
+                settled = w.call("h_settle_object", w.load("r"))
+                return [w.assign("r", w.dict_of([])), *self._members(), w.give(settled)]
+        return self._first_value() if self._first_will_do() else [*self._value(), give]
+
+    def alone(self, chain: Chain) -> list[ast.stmt]:
+        """The body of the function of one definition of a value."""
+        w = self.emitter.write
+        if self._can_return(chain):
+            found = self._returning(chain)
+            return found if found and isinstance(found[-1], ast.Return) else [*found, w.give(w.load("U"))]
+        return [w.assign("r", w.load("U")), *self.chain(chain, "r"), w.give(w.load("r"))]
 
     # --- documents of one value, and functions ---
+
+    def _first_will_do(self) -> bool:
+        """Whether the first answer of the first definition that has one is the value."""
+        unit = self.unit
+        alike = len(unit.chains) == 1 or _same_constant(unit.chains)
+        return alike and not unit.tables and not self.functions and all(map(self._can_return, unit.chains))
+
+    def _can_return(self, chain: Chain) -> bool:
+        return all(body.block.single and loops_of(body.block) <= _MOST_LOOPS for body in chain.bodies)
+
+    def _first_value(self) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for at, chain in enumerate(self.unit.chains):
+            out += self.shared(at)
+            out += self._returning(chain)
+        if out and isinstance(out[-1], ast.Return):
+            return out
+        if self.unit.default is None:
+            return [*out, self.emitter.write.give(self.emitter.write.load("U"))]
+        return [*out, *self.alone(self.unit.default)]
+
+    def _returning(self, chain: Chain) -> list[ast.stmt]:
+        """Returns the value of the first body that has one."""
+        out: list[ast.stmt] = []
+        for body in chain.bodies:
+            w = self.emitter.write
+            w.line = body.span.line
+            give = w.give(self.emitter.operand(body.block.result[0]))
+            out += self.emitter.block(body.block, partial(list, [give]), None)
+        return out
+
+    def shared(self, chain: int) -> list[ast.stmt]:
+        """Reads what this definition is the first of several to need."""
+        out: list[ast.stmt] = []
+        places = {shared.place: shared.local for shared in self.unit.shared}
+        for shared in self.unit.shared:
+            if shared.body == chain:
+                out += self.emitter.read_shared(shared.local, shared.place, places)
+        return out
 
     def _value(self) -> list[ast.stmt]:
         """Leaves the one value that all definitions agree on in `r`."""
@@ -137,8 +198,10 @@ class _UnitEmitter:
             first = len(out) == 1
             if at in tabled:
                 continue
+            shared = self.shared(at)
             if at in self.functions:
-                called = w.call(f"r{unit.id}_{at}", *map(w.load, _params(unit)))
+                name = _apart_name(unit, at, self.emitter.names)
+                called = w.call(name, *map(w.load, _params(unit)))
                 statements = self._merge(called)
             elif first or alike:
                 statements = self.chain(chain, "r")
@@ -149,6 +212,7 @@ class _UnitEmitter:
                     *self.chain(chain, other),
                     *self._merge(w.load(other)),
                 ]
+            statements = [*shared, *statements]
             out += [w.when(self.emitter.is_undefined("r"), statements)] if alike and not first else statements
         if unit.default is not None:
             out.append(w.when(self.emitter.is_undefined("r"), self.chain(unit.default, "r")))
@@ -209,8 +273,10 @@ class _UnitEmitter:
         for at, chain in enumerate(unit.chains):
             w.line = chain.span.line
             if at in self.functions and at not in tabled:
-                out.append(w.do(w.call(f"r{unit.id}_{at}", w.load("c"), w.load("r"))))
+                name = _apart_name(unit, at, self.emitter.names)
+                out.append(w.do(w.call(name, w.load("c"), w.load("r"))))
             elif at not in tabled:
+                out += self.shared(at)
                 out += self.all_answers(chain)
         return out
 

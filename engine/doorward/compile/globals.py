@@ -30,6 +30,9 @@ class Globals(Protocol):
     def constant_of(self, document: Document) -> Const | None:
         """The value of a document that is the same in every evaluation."""
 
+    def is_always_a_set(self, document: Document) -> bool:
+        """Whether nothing stands in for a document of members that could be anything else."""
+
     def builtin_arity(self, name: str) -> int | None:
         """How many arguments a built-in takes; None when there is none of that name, -1 when it varies."""
 

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from doorward.compile import plan
-from doorward.compile.plan import Block, Const, Guard, How, Local, Operand, Place, Step, Table
+from doorward.compile.outline import Guard, How, Place, Table
+from doorward.compile.plan import Block, Const, Local, Operand, Step
 from doorward.run.builtins import BUILTINS
 from doorward.run.errors import EvaluationError
 from doorward.run.values import Value, key, unkey

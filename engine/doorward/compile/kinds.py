@@ -13,15 +13,22 @@ from doorward.compile.plan import Const
 from doorward.run.access import get
 from doorward.run.values import UNDEFINED, Value, unkey
 
-__all__ = ["Domain", "Kind", "all_texts", "keys_of", "kind_of", "members_of", "parts_of"]
+__all__ = ["Domain", "Kind", "all_plain", "all_texts", "keys_of", "kind_of", "members_of", "parts_of"]
 
 Kind: TypeAlias = str
-"""The name of a Python type that holds Rego values: `str`, `dict`, `list` or `frozenset`."""
+"""The name of a Python type that holds Rego values: `str`, `int`, `dict`, `list`, `set` or `frozenset`."""
 
 Domain: TypeAlias = tuple[Value, ...]
 """All values that there can be; empty where nothing is known."""
 
-_KINDS: Final[dict[type, Kind]] = {str: "str", dict: "dict", list: "list", frozenset: "frozenset"}
+_KINDS: Final[dict[type, Kind]] = {
+    str: "str",
+    int: "int",
+    dict: "dict",
+    list: "list",
+    frozenset: "frozenset",
+}
+_PLAIN: Final = frozenset({str, int, float, type(None)})
 _LARGEST: Final = 200
 
 
@@ -72,3 +79,8 @@ def all_texts(collection: Const) -> frozenset[str] | None:
     """The members of a constant array, set or object that holds nothing but strings."""
     members = list(_members(collection.value))
     return frozenset(members) if members and all(type(member) is str for member in members) else None
+
+
+def all_plain(array: Value) -> bool:
+    """Whether an array holds nothing but strings, numbers and nulls, which Python compares as Rego does."""
+    return isinstance(array, list) and all(type(member) in _PLAIN for member in array)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from doorward.compile.outline import Unit
 from doorward.compile.tree import Node
 from doorward.run import access, documents, lookup, mocks
 from doorward.run.builtins import BUILTINS
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
-from doorward.run.values import UNDEFINED, Value, compare, equal, key
+from doorward.run.values import UNDEFINED, Key, Value, compare, equal, key
 from doorward_dsl.source import Source
 
 __all__ = ["Linker"]
 
 _HELPERS: Final[dict[str, Any]] = {
     "__builtins__": {"type": type, "dict": dict, "list": list, "tuple": tuple, "set": set, "len": len}
-    | {"str": str, "int": int, "bool": bool},
+    | {"str": str, "int": int, "bool": bool, "AttributeError": AttributeError},
+    "E": {},
     "U": UNDEFINED,
     "M": object(),
     "BuiltinFailure": (BuiltinError, TypeMismatchError),
+    "h_Key": Key,
+    "h_at": access.at,
     "h_branch_at": documents.branch_at,
     "h_branch_get": documents.branch_get,
     "h_branch_pairs": documents.branch_pairs,
@@ -54,8 +59,12 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_value_mock": mocks.value_mock,
     "h_values": access.values,
     "h_values_in_order": access.values_in_order,
+    "h_way": access.way,
 }
 """All that generated code can reach besides what is linked into it: it sees no other built-in of Python's."""
+
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]")
+_LONGEST: Final = 80
 
 
 class Linker:
@@ -67,6 +76,7 @@ class Linker:
         """The functions in the order of their loading, where they are to be kept for people to read."""
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
         self._constants: dict[int, str] = {}
+        self._units: dict[int, str] = {} if base is None else dict(base._units)
         self._places: dict[tuple[str, ...], Place] = {}
 
     def constant(self, value: object) -> str:
@@ -77,16 +87,28 @@ class Linker:
             self.namespace[name] = value
         return name
 
+    def introduce(self, units: Iterable[Unit]) -> None:
+        """Name the functions of units after what they stand for, before anything refers to them."""
+        taken = set(self._units.values())
+        for unit in units:
+            name = "_".join(("data", *(_NOT_IN_NAMES.sub("_", str(step)) for step in unit.path)))[:_LONGEST]
+            if name in taken:
+                name = f"{name}_{unit.id}"
+            taken.add(name)
+            self._units[unit.id] = name
+
     def unit(self, number: int) -> str:
         """The name of the function of a unit."""
-        return f"r{number}"
+        return self._units[number]
 
     def builtin(self, name: str) -> tuple[str, bool]:
         """The name of a built-in, and whether it takes the context."""
         builtin = BUILTINS.get(name)
         if builtin is None:
             return self.constant(_missing(name)), False
-        return self.constant(builtin.call), builtin.needs_call
+        known = f"f_{name.replace('.', '_')}"
+        self.namespace[known] = builtin.call
+        return known, builtin.needs_call
 
     def place(self, path: tuple[str, ...]) -> str:
         """The name of a place of the tree of documents."""

@@ -6,8 +6,9 @@ import ast
 from typing import Final
 
 from doorward.compile import plan
-from doorward.compile.kinds import Domain, Kind, all_texts, kind_of
+from doorward.compile.kinds import Domain, Kind, all_plain, all_texts, kind_of
 from doorward.compile.names import Names
+from doorward.compile.outline import Unit
 from doorward.compile.plan import Const, Local, Operand, Step
 from doorward.compile.python import Writer
 from doorward.run.values import Value
@@ -17,14 +18,23 @@ __all__ = ["OperandWriter"]
 _FEW: Final = 8
 """So many strings are written out where they are looked for."""
 
+_ORDERS: Final[dict[str, type[ast.cmpop]]] = {"lt": ast.Lt, "lte": ast.LtE, "gt": ast.Gt, "gte": ast.GtE}
+
 
 class OperandWriter:
-    """Writes the expressions of one Python function; `domains` tell what locals can be, where that is known."""
+    """Writes the expressions of one Python function.
+
+    `domains` tell what locals can be and `kinds` of which Python type they are, where that is known; `members` are the
+    kinds of their members.
+    """
 
     def __init__(self, names: Names) -> None:
         self.names = names
         self.write = Writer()
+        self.context = "c"
         self.domains: dict[int, Domain] = {}
+        self.kinds: dict[int, Kind] = {}
+        self.members: dict[int, Kind] = {}
         self._temporaries = 0
 
     def temporary(self) -> str:
@@ -52,6 +62,8 @@ class OperandWriter:
                 return w.constant(operand.value)
             return w.call("h_key", self.operand(operand))
         value = self.operand(operand)
+        if self.kind(operand) in ("str", "int"):
+            return value
         return w.choose(w.has_type(value, "str"), value, w.call("h_key", value))
 
     def domain(self, operand: Operand) -> Domain:
@@ -60,6 +72,8 @@ class OperandWriter:
 
     def kind(self, operand: Operand) -> Kind | None:
         """The Python type of an operand, where it is known."""
+        if isinstance(operand, Local) and operand.id in self.kinds:
+            return self.kinds[operand.id]
         return kind_of(self.domain(operand))
 
     def learn(self, local: Local | None, domain: Domain) -> None:
@@ -67,22 +81,20 @@ class OperandWriter:
         if local is not None and domain:
             self.domains[local.id] = domain
 
-    def span(self, step: Step | plan.Unit) -> ast.expr:
+    def learn_kind(self, local: Local | None, kind: Kind | None, member: Kind | None = None) -> None:
+        """Note of which type a local is, and its members are."""
+        if local is not None and kind is not None:
+            self.kinds[local.id] = kind
+            if member is not None:
+                self.members[local.id] = member
+
+    def span(self, step: Step | Unit) -> ast.expr:
         """The place in the policy, for messages."""
         return self.write.load(self.names.constant(step.span))
 
     def is_undefined(self, name: str) -> ast.expr:
         """Whether a variable is undefined."""
         return self.write.same(self.write.load(name), self.write.load("U"))
-
-    def member(self, source: ast.expr, name: str, kind: Kind | None = None) -> ast.expr:
-        """The member at a string key; undefined where there is none. `source` is a variable, of a `kind`."""
-        w = self.write
-        key = w.constant(name)
-        plain = w.method(source, "get", key, w.load("U"))
-        if kind == "dict":
-            return plain
-        return w.choose(w.has_type(source, "dict"), plain, w.call("h_get", source, key))
 
     def comparison(self, operator: plan.Operator, left: Operand, right: Operand) -> ast.expr:
         """A comparison as a Python expression."""
@@ -91,35 +103,49 @@ class OperandWriter:
             return self._membership(left, right)
         if operator in ("equal", "neq"):
             same = self._equality(left, right)
-            return same if operator == "equal" else w.negate(same)
-        python = {"lt": ast.Lt, "lte": ast.LtE, "gt": ast.Gt, "gte": ast.GtE}[operator]()
+            return same if operator == "equal" else w.opposite(same)
+        python = _ORDERS[operator]()
         one, other = self.operand(left), self.operand(right)
         general = w.compare(w.call("h_compare", one, other), python, w.constant(0))
-        for constant, variable in ((right, one), (left, other)):
-            if isinstance(constant, Const) and type(constant.value) in (int, str):
-                kind = type(constant.value).__name__
-                return w.choose(w.has_type(variable, kind), w.compare(one, python, other), general)
-        return general
+        kind = "str" if "str" in (self.kind(left), self.kind(right)) else "int"
+        if any(isinstance(side, Const) and self.kind(side) != kind for side in (left, right)):
+            return general
+        plain = self.all_known((left, kind), (right, kind))
+        compared = w.compare(one, python, other)
+        return compared if plain is None else w.choose(plain, compared, general)
 
     def _equality(self, left: Operand, right: Operand) -> ast.expr:
         w = self.write
         if isinstance(left, Const):
             left, right = right, left
         one, other = self.operand(left), self.operand(right)
+        same = w.compare(one, ast.Eq(), other)
         if isinstance(right, Const):
             if right.value is None or type(right.value) is bool:
                 return w.same(one, other)
-            if type(right.value) is str:
-                return w.compare(one, ast.Eq(), other)
+            if type(right.value) is str or self.kind(left) == "int":
+                return same
             if type(right.value) is int:
-                return w.both(w.compare(one, ast.Eq(), other), w.negate(w.has_type(one, "bool")))
+                return w.both(same, w.negate(w.has_type(one, "bool")))
         general = w.call("h_equal", one, other)
         if isinstance(left, Const) or isinstance(right, Const):
             return general
-        texts = w.compare(one, ast.Eq(), other)
         if "str" in (self.kind(left), self.kind(right)):
-            return texts
-        return w.choose(w.has_type(one, "str"), texts, general)
+            return same
+        return w.choose(w.has_type(one, "str"), same, general)
+
+    def rejecting(self, step: Step) -> tuple[Local, ...]:
+        """The sides of a test of which one may be undefined: the test itself does not hold then."""
+        match step:
+            case plan.Test("equal", Local() as side, Const(value)) | plan.Test(
+                "equal", Const(value), Local() as side
+            ):
+                return (side,) if value is None or type(value) in (bool, int, str) else ()
+            case plan.Test("equal", Local() as side, Local() as other) if side != other:
+                return (side, other)
+            case plan.Test("in", Local() as side, Const() as collection) if all_texts(collection) is not None:
+                return (side,)
+        return ()
 
     def _membership(self, member: Operand, collection: Operand) -> ast.expr:
         w = self.write
@@ -134,11 +160,21 @@ class OperandWriter:
             return among if is_text is None else w.both(is_text, among)
         if isinstance(member, Const) and type(member.value) is not str:
             return general
+        among = w.compare(one, ast.In(), all_)
+        kind = self.kind(collection)
+        if (
+            kind in ("list", "tuple")
+            and all(map(all_plain, self.domain(collection)))
+            and self.domain(collection)
+        ):
+            # Python takes true for 1, and nothing else that Rego tells apart for one another.
+            if self.kind(member) in ("str", "int"):
+                return among
+            return w.both(w.compare(w.call("type", one), ast.IsNot(), w.load("bool")), among)
         wanted: list[tuple[Operand, Kind]] = [(member, "str")]
-        if self.kind(collection) != "frozenset":
+        if kind not in ("frozenset", "set"):
             wanted.append((collection, "list"))
         plain = self.all_known(*wanted)
-        among = w.compare(one, ast.In(), all_)
         return among if plain is None else w.choose(plain, among, general)
 
     def texts(self, texts: frozenset[str]) -> ast.expr:

@@ -1,7 +1,7 @@
 """The plan: what will run, step by step, before it becomes Python.
 
     ProgramPlan
-    ├── Unit           a document (complete, set, object) or a function: chains of bodies
+    ├── Unit           a document (complete, set, object) or a function: chains of bodies (see `outline`)
     │   └── Chain      one rule definition and its `else`s
     │       └── Body   steps, then what an answer gives
     └── KindPlan       the statements of a kind (see `decision`)
@@ -15,7 +15,6 @@ there are no exceptions in this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -26,20 +25,17 @@ __all__ = [
     "Absent",
     "Base",
     "Block",
-    "Body",
     "Branch",
     "BuiltinCall",
-    "Chain",
     "Collect",
     "Compute",
     "Const",
     "Defined",
     "EndWith",
     "ForAll",
+    "Format",
     "FunctionCall",
     "Get",
-    "Guard",
-    "How",
     "Input",
     "Local",
     "MakeArray",
@@ -47,10 +43,12 @@ __all__ = [
     "MakeSet",
     "MockCall",
     "Never",
+    "Once",
+    "OnceAgain",
     "Operand",
     "Operator",
     "Overlay",
-    "Place",
+    "Read",
     "ReplaceData",
     "ReplaceInput",
     "RuleCall",
@@ -58,11 +56,8 @@ __all__ = [
     "Settle",
     "Shape",
     "Step",
-    "Table",
     "Test",
     "Truthy",
-    "Unit",
-    "UnitKind",
     "Walk",
     "With",
 ]
@@ -84,8 +79,6 @@ class Local:
 
 Operand: TypeAlias = Const | Local
 Operator = Literal["equal", "neq", "lt", "lte", "gt", "gte", "plus", "minus", "in"]
-How = Literal["equal", "has", "prefix"]
-UnitKind = Literal["complete", "set", "object", "function"]
 
 # --- reading ---
 
@@ -127,6 +120,21 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """The value at a constant path below a local, or below the input where `source` is None.
+
+    `way`: only what stands below the value is ever asked for, right after this, so that an empty object does for a
+    value that is undefined.
+    """
+
+    to: Local
+    source: Local | None
+    path: tuple[str, ...]
+    way: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """A place in the tree of documents below which rules stand; its parts are worked out when they are asked
     for."""
@@ -147,10 +155,11 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class RuleCall:
-    """The value of a document, worked out at most once per evaluation."""
+    """The value of a document, worked out at most once per evaluation. `is_set` where it cannot be anything else."""
 
     to: Local
     unit: int
+    is_set: bool
     span: Span
 
 
@@ -239,6 +248,17 @@ class BuiltinCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Format:
+    """A call of `sprintf` whose template is known: texts, and verbs, each with its argument."""
+
+    to: Local
+    template: str
+    pieces: tuple[str | tuple[str, Operand], ...]
+    args: tuple[Operand, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class MockCall:
     """A call of a function that only a `with` can give a meaning here (its name is known, its body is
     not)."""
@@ -319,6 +339,26 @@ class ForAll:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Steps in a loop that come out the same in every round: worked out in the first round that gets to them, so
+    that none fails that would not have been tried. Gives up when they did.
+    """
+
+    number: int
+    steps: tuple[Step, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OnceAgain:
+    """The steps of these `Once`s have not been worked out: stands before the outermost loop that they do not depend
+    on."""
+
+    numbers: tuple[int, ...]
+    span: Span
+
+
 # --- with ---
 
 
@@ -373,6 +413,7 @@ Step: TypeAlias = (
     | Defined
     | Base
     | Get
+    | Read
     | Branch
     | Settle
     | RuleCall
@@ -384,6 +425,7 @@ Step: TypeAlias = (
     | Collect
     | FunctionCall
     | BuiltinCall
+    | Format
     | MockCall
     | Compute
     | Test
@@ -392,11 +434,13 @@ Step: TypeAlias = (
     | Never
     | Absent
     | ForAll
+    | Once
+    | OnceAgain
     | With
     | EndWith
 )
 
-# --- bodies and units ---
+# --- blocks ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,68 +453,3 @@ class Block:
     steps: tuple[Step, ...]
     result: tuple[Operand, ...]
     single: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """One body of a rule. For an object, `block.result` is the path below the document and then the value.
-
-    `into_set`: the value is a member of the set at that path.
-    """
-
-    block: Block
-    into_set: bool
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A definition: the first of its bodies that has an answer gives the value."""
-
-    bodies: tuple[Body, ...]
-    span: Span
-
-
-Place: TypeAlias = tuple[str | int, ...]
-"""`("input", "user", "name")`; a function's argument starts with the number of its local instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A test without which a body has no answer: the value at a place is (`equal`), or has as a member
-    (`has`), one of `values` (key forms); or starts with one of them (`prefix`) or is no string.
-    """
-
-    place: Place
-    how: How
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """Positions of bodies by what they need at `place` (see `Guard`); by key form."""
-
-    place: Place
-    how: How
-    buckets: Mapping[Any, tuple[int, ...]]
-
-    @property
-    def positions(self) -> frozenset[int]:
-        """All bodies in the table."""
-        return frozenset(at for bucket in self.buckets.values() for at in bucket)
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One document or function: what all its definitions give together."""
-
-    id: int
-    kind: UnitKind
-    path: tuple[Any, ...]
-    """Below `data`; for a part of a document with dynamic paths, the part's path."""
-    params: tuple[Local, ...]
-    chains: tuple[Chain, ...]
-    default: Chain | None
-    tables: tuple[Table, ...]
-    """An index over the chains; those in no table are tried every time."""
-    span: Span

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from doorward.compile.free import constant, dotted
-from doorward.compile.plan import Const, Overlay, Unit
+from doorward.compile.outline import Unit
+from doorward.compile.plan import Const, Overlay
 from doorward.compile.tree import Document, Node, fits
 from doorward.compile.units import plan_unit
 from doorward_dsl.program import Program
@@ -39,6 +40,8 @@ class Planner:
         self._waiting: deque[tuple[int, Document, tuple[Any, ...], tuple[int, ...]]] = deque()
         self._overlays: list[Overlay] = []
         self._constants: dict[Document, Const | None] = {}
+        self._relied_on: set[Document] = set()
+        """Documents of which the plan takes for granted what only a `with` could make otherwise."""
 
     @property
     def count(self) -> int:
@@ -82,17 +85,23 @@ class Planner:
             self._constants[document] = fixed = _fixed(document)
             if fixed is not None and self._is_replaced(document.path):
                 self._constants[document] = None
+            elif fixed is not None:
+                self._relied_on.add(document)
         return self._constants[document]
+
+    def is_always_a_set(self, document: Document) -> bool:
+        """Whether nothing stands in for a document of members that could be anything else."""
+        if self._is_replaced(document.path):
+            return False
+        self._relied_on.add(document)
+        return True
 
     def _is_replaced(self, path: tuple[str, ...]) -> bool:
         return any(_overlap(".".join(("data", *path)), name) for name in self._mocked)
 
     def has_folded(self, name: str) -> bool:
-        """Whether a constant stands in the plan in place of a document at, above or below a dotted name."""
-        return any(
-            fixed is not None and _overlap(".".join(("data", *document.path)), name)
-            for document, fixed in self._constants.items()
-        )
+        """Whether the plan relies on what a document at, above or below a dotted name is."""
+        return any(_overlap(".".join(("data", *document.path)), name) for document in self._relied_on)
 
     def finish(self) -> None:
         """Plan every unit that was asked for, and what those ask for."""

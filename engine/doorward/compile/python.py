@@ -71,9 +71,34 @@ class Writer:
         """`a and b`."""
         return ast.BoolOp(ast.And(), list(parts), **self._at())
 
+    def all_of(self, parts: Sequence[ast.expr]) -> ast.expr:
+        """`a and b and …`, of one part or more."""
+        return parts[0] if len(parts) == 1 else self.both(*parts)
+
+    def any_of(self, parts: Sequence[ast.expr]) -> ast.expr:
+        """`a or b or …`, of one part or more."""
+        return parts[0] if len(parts) == 1 else self.either(*parts)
+
+    def between(self, low: ast.expr, middle: ast.expr, high: ast.expr) -> ast.expr:
+        """`low <= middle < high`."""
+        return ast.Compare(low, [ast.LtE(), ast.Lt()], [middle, high], **self._at())
+
     def negate(self, part: ast.expr) -> ast.expr:
         """`not part`."""
         return ast.UnaryOp(ast.Not(), part, **self._at())
+
+    def opposite(self, test: ast.expr) -> ast.expr:
+        """What holds when a test does not, as a person would put it."""
+        match test:
+            case ast.UnaryOp(ast.Not(), inner):
+                return inner
+            case ast.Compare(left, [ast.Is()], [right]):
+                return self.other(left, right)
+            case ast.Compare(left, [ast.IsNot()], [right]):
+                return self.same(left, right)
+            case ast.BoolOp(ast.Or(), parts):
+                return self.both(*map(self.opposite, parts))
+        return self.negate(test)
 
     def choose(self, test: ast.expr, yes: ast.expr, no: ast.expr) -> ast.expr:
         """`yes if test else no`."""
@@ -129,10 +154,27 @@ class Writer:
         target = targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Store(), **self._at())
         return ast.For(target, source, body, [], **self._at())
 
-    def attempt(self, body: list[ast.stmt], error: str, name: str, handler: list[ast.stmt]) -> ast.stmt:
+    def attempt(
+        self, body: list[ast.stmt], error: str, name: str | None, handler: list[ast.stmt]
+    ) -> ast.stmt:
         """`try: body except error as name: handler`."""
         caught = ast.ExceptHandler(self.load(error), name, handler, **self._at())
         return ast.Try(body, [caught], [], [], **self._at())
+
+    def lower(self, source: ast.expr, name: str, by: ast.expr) -> ast.stmt:
+        """`source.name -= by`."""
+        target = ast.Attribute(source, name, ast.Store(), **self._at())
+        return ast.AugAssign(target, ast.Sub(), by, **self._at())
+
+    def text_of(self, pieces: Sequence[str | ast.expr]) -> ast.expr:
+        """`f"…"`: texts, and expressions put in as strings."""
+        parts: list[ast.expr] = [
+            self.constant(piece)
+            if isinstance(piece, str)
+            else ast.FormattedValue(piece, -1, None, **self._at())
+            for piece in pieces
+        ]
+        return ast.JoinedStr(parts, **self._at())
 
     def leave(self) -> ast.stmt:
         """`break`."""

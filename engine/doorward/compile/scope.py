@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from doorward.compile.plan import Block, Const, Local, Operand, Scan, Step, Walk
@@ -30,6 +30,8 @@ class Scope:
         """Places of `input` and `data` that have been read on every way to here."""
         self.shared: dict[tuple[str, ...], Local] = {}
         """Places that several bodies of the function read; each has to see for itself that it is defined."""
+        self.read_places: set[tuple[str, ...]] = set()
+        """All places that are read anywhere, on the same input and data as the function."""
         self.visible: frozenset[str] = frozenset()
         self._loops = 0
         self._outer_loops = 0
@@ -41,9 +43,21 @@ class Scope:
         self._elsewhere = False
         self._depths: list[int] = []
 
-    def share(self, places: Sequence[tuple[str, ...]]) -> None:
-        """Take the first locals for places that are read before the function's own steps, defined or not."""
-        self.shared = {place: self.local() for place in places}
+    def share(
+        self, places: Sequence[tuple[str, ...]], ready: Collection[tuple[str, ...]] | None = None
+    ) -> None:
+        """Take the first locals for places that are read before the function's own steps, defined or not.
+
+        Of those, only what is `ready` is known here; the others are read after it.
+        """
+        locals_ = [(place, self.local()) for place in places]
+        self.shared = {place: local for place, local in locals_ if ready is None or place in ready}
+
+    def note_read(self, place: tuple[str, ...], read: Operand) -> None:
+        """Remember where the value of a place is."""
+        self.reads[place] = read
+        if not self._elsewhere:
+            self.read_places.add(place)
 
     @property
     def locals(self) -> int:

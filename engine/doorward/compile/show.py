@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from doorward.compile import plan
 from doorward.compile.decision import KindPlan
-from doorward.compile.plan import Block, Chain, Const, Operand, Step, Table, Unit
+from doorward.compile.outline import Chain, Table, Unit
+from doorward.compile.plan import Block, Const, Operand, Step
 from doorward.run.convert import to_json
 from doorward.run.values import unkey
 

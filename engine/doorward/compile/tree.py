@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from doorward.compile.plan import UnitKind
+from doorward.compile.outline import UnitKind
 from doorward_dsl.program import Path, Program
 from doorward_dsl.syntax import Rule, Scalar, Term
 

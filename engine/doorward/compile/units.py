@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from doorward.compile.answers import Answers, Known
+from doorward.compile.flow import leading_places
 from doorward.compile.free import count_variables
 from doorward.compile.globals import Globals
 from doorward.compile.index import find_guards, make_tables
 from doorward.compile.order import cheapest_first
-from doorward.compile.plan import Block, Body, Chain, Const, Local, Operand, Table, Unit, UnitKind
+from doorward.compile.outline import Body, Chain, Shared, Table, Unit, UnitKind
+from doorward.compile.plan import Block, Const, Local, Operand
+from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
 from doorward.compile.tree import Document, Placed
 from doorward_dsl.syntax import Rule, Scalar, Term
 
-__all__ = ["plan_unit"]
+__all__ = ["MOST_TOGETHER", "plan_unit"]
+
+MOST_TOGETHER: Final = 32
+"""How many definitions may share one Python function."""
 
 
 def plan_unit(
@@ -27,13 +35,7 @@ def plan_unit(
     chains: list[Chain] = []
     default: Chain | None = None
     for placed in rules:
-        bodies = []
-        rule: Rule | None = placed.rule
-        while rule is not None:
-            body = _plan_body(rule, kind, placed.suffix, params, placed.rule, program)
-            bodies.append(body)
-            rule = rule.else_
-        chain = Chain(tuple(bodies), placed.rule.span)
+        chain = _plan_chain(placed, kind, params, (), program)
         if placed.rule.default:
             default = chain
         else:
@@ -44,7 +46,54 @@ def plan_unit(
         # guard.
         guards = [find_guards(c.bodies[0].block, params) if len(c.bodies) == 1 else [] for c in chains]
         tables = make_tables(guards)
-    return Unit(number, kind, path, params, tuple(chains), default, tables, document.rules[0].rule.span)
+    shared: tuple[Shared, ...] = ()
+    if len(chains) > 1 and not tables:
+        shared = _shared(chains, len(params), all_run=kind in ("set", "object"))
+        if shared:
+            defining = [placed for placed in rules if not placed.rule.default]
+            chains = [
+                _plan_chain(placed, kind, params, [(one.place, one.body <= at) for one in shared], program)
+                for at, placed in enumerate(defining)
+            ]
+    done = tuple(_refined(chain) for chain in chains)
+    default = _refined(default) if default is not None else None
+    return Unit(number, kind, path, params, done, default, tables, document.rules[0].rule.span, shared)
+
+
+def _plan_chain(
+    placed: Placed,
+    kind: UnitKind,
+    params: tuple[Local, ...],
+    shared: Sequence[tuple[tuple[str, ...], bool]],
+    program: Globals,
+) -> Chain:
+    bodies = []
+    rule: Rule | None = placed.rule
+    while rule is not None:
+        bodies.append(_plan_body(rule, kind, placed.suffix, params, placed.rule, shared, program))
+        rule = rule.else_
+    return Chain(tuple(bodies), placed.rule.span)
+
+
+def _shared(chains: Sequence[Chain], params: int, *, all_run: bool) -> tuple[Shared, ...]:
+    """The places that one chain is sure to read and another reads too; `all_run` whatever the chains before find."""
+    if len(chains) > MOST_TOGETHER or any(c.span.source is not chains[0].span.source for c in chains):
+        return ()
+    read = [frozenset(place for body in chain.bodies for place in body.read) for chain in chains]
+    readers = Counter(place for places in read for place in places)
+    first: dict[tuple[str, ...], int] = {}
+    for at, chain in enumerate(chains):
+        for place in leading_places(chain.bodies[0].block):
+            # The input itself is at hand everywhere.
+            if len(place) > 1 and readers[place] > 1 and place not in first:
+                sure = next(n for n, places in enumerate(read) if place in places) if all_run else at
+                if sure < at or any(place in places for places in read[at + 1 :]):
+                    first[place] = sure
+    return tuple(Shared(place, Local(params + n), at) for n, (place, at) in enumerate(first.items()))
+
+
+def _refined(chain: Chain) -> Chain:
+    return replace(chain, bodies=tuple(replace(body, block=refine(body.block)) for body in chain.bodies))
 
 
 def _plan_body(
@@ -53,6 +102,7 @@ def _plan_body(
     suffix: tuple[Term, ...],
     params: tuple[Local, ...],
     first: Rule,
+    shared: Sequence[tuple[tuple[str, ...], bool]],
     program: Globals,
 ) -> Body:
     head = rule.head
@@ -63,6 +113,7 @@ def _plan_body(
     answers = Answers(scope, program)
     for _ in params:
         scope.local()
+    scope.share([place for place, _ in shared], [place for place, ready in shared if ready])
     for pattern, param in zip(args, params, strict=True):
         answers.unify(pattern, Known(param), head.span)
     answers.body(cheapest_first(rule.body))
@@ -75,4 +126,5 @@ def _plan_body(
     else:
         result = (answers.value(value),)
     single = all(isinstance(operand, Const) or scope.depth_of(operand) == 0 for operand in result)
-    return Body(Block(tuple(scope.steps), result, single), head.key is not None, rule.span)
+    block = Block(tuple(scope.steps), result, single)
+    return Body(block, head.key is not None, rule.span, frozenset(scope.read_places))

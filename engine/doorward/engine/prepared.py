@@ -8,7 +8,7 @@ from typing import Any, Final
 from doorward.compile import Compiled, Function, run
 from doorward.engine.granted import granted_to_queries
 from doorward.run.budget import Limits
-from doorward.run.context import CallContext
+from doorward.run.context import CallContext, contexts_of
 from doorward.run.convert import to_json
 from doorward.run.effects import Effect
 from doorward.run.errors import BudgetExceeded
@@ -19,7 +19,7 @@ from doorward_dsl.parse import parse_query
 
 __all__ = ["PreparedQuery"]
 
-_AS_IT_IS: Final = frozenset({bool, str, int, float, type(None)})
+_AS_IT_IS: Final = frozenset({str, int, float, type(None)})
 
 
 class PreparedQuery:
@@ -31,7 +31,7 @@ class PreparedQuery:
         allowed.value({"user": "ana"})  # True
     """
 
-    __slots__ = ("_answers", "_data", "_grants", "_limits", "_strict", "_value", "query")
+    __slots__ = ("_answers", "_context", "_value", "query")
 
     def __init__(
         self,
@@ -44,10 +44,8 @@ class PreparedQuery:
     ) -> None:
         """Compile, under `capabilities` if there are any. Raises PolicyError for the query."""
         self.query = query
-        self._limits = limits
-        self._strict = strict
-        self._grants = granted_to_queries(capabilities)
-        self._data = compiled.data
+        grants = granted_to_queries(capabilities)
+        self._context = contexts_of(limits, strict=strict, grants=grants, data=compiled.data)
         body = compile_query(parse_query(query), compiled.program, capabilities=capabilities)
         self._answers = compiled.prepare(body)
         self._value: Function | None
@@ -65,7 +63,7 @@ class PreparedQuery:
         replaying: Iterable[Effect] | None = None,
     ) -> list[dict[str, Any]]:
         """Every answer, as the JSON values of the query's variables; see `Engine.query`."""
-        call = self._context(input, now_ns)
+        call = self._call(input, now_ns)
         if replaying is not None:
             call.replay(replaying)
         try:
@@ -92,17 +90,31 @@ class PreparedQuery:
         """
         if self._value is None:
             raise ValueError(f"`{self.query}` is not one term")
-        value = run(self._value, self._context(input, now_ns))
-        if value is UNDEFINED:
-            return default
-        if type(value) in _AS_IT_IS:
-            return value
+        # as in `_call` and `run`, which as calls of their own would cost as much as a small policy
+        call = self._context()
+        call.input, call.memo = input, {}
+        if now_ns is not None:
+            call.at(now_ns)
         try:
-            return to_json(value)
+            value = self._value(call)
         except RecursionError as error:
-            raise BudgetExceeded("the answer is nested too deeply") from error
+            raise BudgetExceeded("the evaluation went too deep") from error
+        if value is True or value is False:
+            return value
+        return default if value is UNDEFINED else _plain(value)
 
-    def _context(self, given: Value, now_ns: int | None) -> CallContext:
-        call = CallContext(now_ns, self._limits, self._strict, self._grants)
-        call.input, call.data = given, self._data
+    def _call(self, given: Value, now_ns: int | None) -> CallContext:
+        call = self._context()
+        call.input, call.memo = given, {}
+        if now_ns is not None:
+            call.at(now_ns)
         return call
+
+
+def _plain(value: Value) -> Any:
+    if type(value) in _AS_IT_IS:
+        return value
+    try:
+        return to_json(value)
+    except RecursionError as error:
+        raise BudgetExceeded("the answer is nested too deeply") from error

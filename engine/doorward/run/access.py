@@ -14,6 +14,7 @@ from doorward.run.values import UNDEFINED, Key, Value, equal, key, ordered, unke
 from doorward_dsl.source import Span
 
 __all__ = [
+    "at",
     "builtin_failed",
     "conflict",
     "get",
@@ -30,9 +31,11 @@ __all__ = [
     "subpart",
     "values",
     "values_in_order",
+    "way",
 ]
 
 _NOTHING: tuple[Any, ...] = ()
+_EMPTY: dict[Any, Value] = {}
 
 
 def get(source: Value, index: Value) -> Value:
@@ -49,6 +52,21 @@ def get(source: Value, index: Value) -> Value:
     if kind is set or kind is frozenset:
         return index if key(index) in source else UNDEFINED
     return UNDEFINED
+
+
+def at(source: Value, *path: str) -> Value:
+    """What stands at a path below a value, or UNDEFINED."""
+    for name in path:
+        source = get(source, name)
+        if source is UNDEFINED:
+            break
+    return source
+
+
+def way(source: Value, *path: str) -> Value:
+    """As `at`, with an empty object where there is nothing, of which every member is undefined too."""
+    found = at(source, *path)
+    return _EMPTY if found is UNDEFINED else found
 
 
 def _is_whole(index: Value) -> bool:
@@ -217,5 +235,7 @@ def is_member(member: Value, collection: Value) -> bool:
     if type(member) is str:
         return member in collection
     if type(member) is int:
-        return any(other == member and type(other) is not bool for other in collection)
+        return member in collection and any(
+            other == member and type(other) is not bool for other in collection
+        )
     return any(equal(member, other) for other in collection)

@@ -33,11 +33,13 @@ class Budget:
     thousand steps, and not at all in an evaluation that takes no more than those.
     """
 
-    __slots__ = ("_deadline_ns", "_limits", "_reserve", "left")
+    _limits: Limits
+    _reserve: int
+    _deadline_ns: int | None = None
+    left: int
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._deadline_ns: int | None = None
         self.left = limits.first
 
     def charge(self, steps: int) -> None:

