@@ -24,14 +24,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doorward.facts": {"doorward.run"},
     "doorward.compile": {"doorward_dsl", "doorward.run"},
     "doorward.decide": {"doorward_dsl", "doorward.run", "doorward.facts", "doorward.compile"},
+    "doorward.bundle": {"doorward_dsl", "doorward.run"},
     "doorward.engine": {
         "doorward_dsl",
+        "doorward.bundle",
         "doorward.run",
         "doorward.facts",
         "doorward.compile",
         "doorward.decide",
     },
-    "doorward.bundle": {"doorward_dsl", "doorward.run", "doorward.decide", "doorward.engine"},
     "doorward.author": {
         "doorward_dsl",
         "doorward",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -18,9 +18,10 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from doorward.bundle.canonical import Written, canonical
 from doorward.bundle.errors import SignatureError
 
-__all__ = ["ALGORITHMS", "SIGNATURES", "sign", "signing_claims", "verify"]
+__all__ = ["ALGORITHMS", "SIGNATURES", "Verification", "sign", "verify"]
 
 SIGNATURES: Final = ".signatures.json"
 
@@ -32,6 +33,15 @@ _DIGESTS: Final = {"SHA-224": "sha224", "SHA-256": "sha256", "SHA-384": "sha384"
 """By the names that signatures use. What can be forged (MD5, SHA-1) is not among them."""
 
 _STRUCTURED: Final = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """By what a bundle has to be signed: a public key or certificate in PEM, or the secret for the HS algorithms."""
+
+    key: str
+    algorithm: str = "RS256"
+    scope: str | None = None
 
 
 def sign(
@@ -58,18 +68,15 @@ def sign(
     return json.dumps({"signatures": [token]}).encode() + b"\n"
 
 
-def verify(
-    files: Mapping[str, bytes], key: str, *, algorithm: str = "RS256", scope: str | None = None
-) -> dict[str, Any]:
+def verify(files: Mapping[str, bytes], by: Verification) -> dict[str, Any]:
     """The payload of the signature, after everything in the bundle was found to be as it was signed.
 
-    `key` is a public key or certificate in PEM, or the secret itself for the HS algorithms. The algorithm is the
-    verifier's to say, never the token's. Raises SignatureError.
+    The algorithm is the verifier's to say, never the token's. Raises SignatureError.
     """
-    payload = signing_claims(files, key, algorithm=algorithm)
-    if scope is not None and payload.get("scope") != scope:
+    payload = _payload(files, by)
+    if by.scope is not None and payload.get("scope") != by.scope:
         raise SignatureError(
-            f"the bundle is signed for the scope `{payload.get('scope', '')}`, not `{scope}`"
+            f"the bundle is signed for the scope `{payload.get('scope', '')}`, not `{by.scope}`"
         )
     signed = _signed_files(payload)
     for name in sorted(set(files) - {SIGNATURES}):
@@ -83,8 +90,8 @@ def verify(
     return payload
 
 
-def signing_claims(files: Mapping[str, bytes], key: str, *, algorithm: str = "RS256") -> dict[str, Any]:
-    """The payload of the signature, which the key has signed. Raises SignatureError. The files are not looked at."""
+def _payload(files: Mapping[str, bytes], by: Verification) -> dict[str, Any]:
+    """What the key has signed; the files are not looked at."""
     if SIGNATURES not in files:
         raise SignatureError(f"the bundle is not signed: there is no `{SIGNATURES}` in it")
     try:
@@ -94,12 +101,12 @@ def signing_claims(files: Mapping[str, bytes], key: str, *, algorithm: str = "RS
         raise SignatureError(f"`{SIGNATURES}` does not hold one signature") from None
     try:
         checked = jws.deserialize_compact(
-            token, _key(key, algorithm), registry=jws.JWSRegistry(algorithms=[algorithm])
+            token, _key(by.key, by.algorithm), registry=jws.JWSRegistry(algorithms=[by.algorithm])
         )
         payload = json.loads(checked.payload)
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise SignatureError(
-            f"the signature does not verify with this key and {algorithm}: {error}"
+            f"the signature does not verify with this key and {by.algorithm}: {error}"
         ) from None
     if not isinstance(payload, dict):
         raise SignatureError("the payload of the signature is not an object")
@@ -137,53 +144,17 @@ def _key(text: str, algorithm: str) -> RSAKey | ECKey | OctKey:
 
 def _digest(name: str, content: bytes, hashing: str) -> str:
     structured = name == ".manifest" or name.endswith(_STRUCTURED)
-    return hashlib.new(_DIGESTS[hashing], _canonical(name, content) if structured else content).hexdigest()
+    return hashlib.new(
+        _DIGESTS[hashing], _in_one_spelling(name, content) if structured else content
+    ).hexdigest()
 
 
-class _Written(str):
-    """A number, as it is written."""
-
-    __slots__ = ()
-
-
-def _canonical(name: str, content: bytes) -> bytes:
+def _in_one_spelling(name: str, content: bytes) -> bytes:
     try:
         if name.endswith((".yaml", ".yml")):
             document = yaml.safe_load(content)
         else:
-            document = json.loads(content, parse_int=_Written, parse_float=_Written)
-        parts: list[str] = []
-        _write(document, parts)
-        return "".join(parts).encode()
+            document = json.loads(content, parse_int=Written, parse_float=Written)
+        return canonical(document)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise SignatureError(f"`{name}` cannot be read: {error}") from None
-
-
-def _write(value: Any, parts: list[str]) -> None:
-    if isinstance(value, dict):
-        parts.append("{")
-        for number, key in enumerate(sorted(value, key=str)):
-            parts.append("," if number else "")
-            parts.append(_text(str(key)) + ":")
-            _write(value[key], parts)
-        parts.append("}")
-    elif isinstance(value, list):
-        parts.append("[")
-        for number, item in enumerate(value):
-            parts.append("," if number else "")
-            _write(item, parts)
-        parts.append("]")
-    elif isinstance(value, _Written):
-        parts.append(value)
-    elif isinstance(value, str):
-        parts.append(_text(value))
-    else:
-        parts.append(json.dumps(value))
-
-
-_LINE_ENDS: Final = re.compile("[\u2028\u2029]")
-
-
-def _text(value: str) -> str:
-    """As Go writes a string: plain text but for quotes, controls and JavaScript's line ends."""
-    return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

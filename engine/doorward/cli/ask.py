@@ -108,7 +108,7 @@ def evaluate(
 
     Unlike decisions, queries may use random numbers and the like without being told so; never the network.
     """
-    from doorward.decide.document import loads_exactly
+    from doorward.run.exact import loads_exactly
     from doorward.engine import Engine
     from doorward.run.values import UNDEFINED
 

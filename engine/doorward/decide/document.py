@@ -6,8 +6,6 @@ types; only what is not well-formed meets pydantic, which then says what is wron
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -15,13 +13,10 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
-from doorward.run.exact import exact_number
+from doorward.run.exact import exactly
 from doorward_dsl.diagnostics import DoorwardError
 
-__all__ = ["Clock", "InvalidRequest", "complete", "loads_exactly", "parse_document"]
-
-_LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
-"""Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
+__all__ = ["Clock", "InvalidRequest", "complete", "parse_document"]
 
 _MAX_DEPTH: Final = 64
 
@@ -37,7 +32,7 @@ def parse_document(text: bytes) -> Any:
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
             _check_depth(document)
         if _has_claims(document):
-            document = _exactly(text, document)
+            document = exactly(text, document)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
     return document
@@ -47,15 +42,6 @@ def _has_claims(document: Any) -> bool:
     """Whether there is anything in a request that could hold a number: the rest of it is text."""
     principal = document.get("principal") if type(document) is dict else None
     return type(principal) is dict and bool(principal.get("claims"))
-
-
-def loads_exactly(text: bytes) -> Any:
-    """JSON with its numbers as exact as they are written. Raises ValueError or ArithmeticError."""
-    return _exactly(text, orjson.loads(text))
-
-
-def _exactly(text: bytes, document: Any) -> Any:
-    return document if _LONG_NUMBER.search(text) is None else json.loads(text, parse_float=exact_number)
 
 
 def _check_depth(document: Any) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from doorward.bundle import PolicySet, fingerprint, policies_from, read_policies
 from doorward.engine.engine import Engine, compile_policies
 from doorward.engine.modules import ModuleCache
-from doorward.engine.policies import PolicySet, fingerprint, policies_from, read_policies
 
 __all__ = [
     "Engine",

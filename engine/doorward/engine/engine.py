@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from doorward.bundle import PolicySet, policies_from, read_policies
 from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
 from doorward.decide.evaluate import Decider
 from doorward.decide.explain import Explainer, Explanation
 from doorward.decide.request import AccessRequest, document_schemas
-from doorward.engine.granted import granted_to_decisions
+from doorward.engine.granted import granted_to_decisions, may_wait, revision_under
 from doorward.engine.modules import ModuleCache
-from doorward.engine.policies import PolicySet, policies_from, read_policies
 from doorward.engine.prepared import PreparedQuery
 from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.budget import Limits
@@ -66,7 +66,9 @@ class Engine:
     language and every built-in is there, but decisions may use no built-in whose answer differs each time, and nothing
     may reach the network: such a call fails, and in a decision restricts.
 
-    `warnings` are what the compiler noticed but did not refuse. `limits` bound each evaluation.
+    `revision` is the content hash of policies, data and capabilities, in hexadecimal. `waits` says whether decisions
+    may have to wait for another host. `warnings` are what the compiler noticed but did not refuse. `limits` bound each
+    evaluation; they are no part of the revision, for within them all engines of one revision decide the same.
     """
 
     __slots__ = (
@@ -78,6 +80,8 @@ class Engine:
         "_prepared",
         "_program",
         "policies",
+        "revision",
+        "waits",
         "warnings",
     )
 
@@ -97,6 +101,7 @@ class Engine:
         and a file that is as it was is not parsed again.
         """
         self.policies = policies
+        self.revision = revision_under(policies.revision, capabilities)
         self._limits = limits
         self._capabilities = capabilities
         self._program = compile_policies(policies, strict=strict, modules=modules, capabilities=capabilities)
@@ -105,11 +110,12 @@ class Engine:
         self._prepared: dict[tuple[str, bool], PreparedQuery] = {}
         analyses = AnalysisCache() if analyses is None else analyses
         grants = granted_to_decisions(capabilities)
+        self.waits = may_wait(grants)
         self._decider = Decider(
-            self._compiled, policies.revision, limits=limits, analyses=analyses, grants=grants
+            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants
         )
         self._explainer = Explainer(
-            self._compiled, policies.revision, limits=limits, analyses=analyses, grants=grants
+            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants
         )
 
     @classmethod
@@ -136,11 +142,6 @@ class Engine:
     ) -> Self:
         """The engine of texts by file name (`{"p.rego": "package p …"}`) and data. Raises PolicyError."""
         return cls(policies_from(sources, data), strict=strict, limits=limits, capabilities=capabilities)
-
-    @property
-    def revision(self) -> str:
-        """Content hash of policies and data, in hexadecimal."""
-        return self.policies.revision
 
     @property
     def statements(self) -> int:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from doorward.run.values import number
 
-__all__ = ["exact_number"]
+__all__ = ["exact_number", "exactly", "loads_exactly"]
+
+_LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
+"""Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
 
 _MAX_MAGNITUDE: Final = 1000
 """Decimal digits before or behind the point: an exponent must not make arithmetic cost more than its text."""
@@ -19,3 +26,13 @@ def exact_number(text: str) -> int | float | Decimal:
     if exact and abs(exact.adjusted()) > _MAX_MAGNITUDE:
         raise ValueError(f"the number `{text[:40]}` is too large or too small")
     return number(exact)
+
+
+def loads_exactly(text: bytes) -> Any:
+    """JSON with its numbers as exact as they are written. Raises ValueError or ArithmeticError."""
+    return exactly(text, orjson.loads(text))
+
+
+def exactly(text: bytes, document: Any) -> Any:
+    """The document of a JSON text that was read with fast numbers, with exact ones. Raises as `loads_exactly`."""
+    return document if _LONG_NUMBER.search(text) is None else json.loads(text, parse_float=exact_number)

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 
 from doorward.bundle.archive import pack, unpack
 from doorward.bundle.errors import SignatureError
-from doorward.bundle.signatures import SIGNATURES, sign, verify
+from doorward.bundle.signatures import SIGNATURES, Verification, sign, verify
 
 FILES = {
     "acme/access.rego": b"package acme\n\nallow if data.acme.limit > 1\n",
@@ -36,6 +36,7 @@ def _pair(private) -> tuple[str, str]:
 
 
 RSA = _pair(rsa.generate_private_key(65537, 2048))
+BY_RSA = Verification(RSA[1])
 KEYS = {
     "RS256": RSA,
     "PS384": RSA,
@@ -51,7 +52,7 @@ def signed(algorithm: str = "RS256", **more) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_what_was_signed_is_accepted(algorithm: str) -> None:
-    payload = verify(signed(algorithm), KEYS[algorithm][1], algorithm=algorithm)
+    payload = verify(signed(algorithm), Verification(KEYS[algorithm][1], algorithm))
     assert sorted(entry["name"] for entry in payload["files"]) == sorted(FILES)
 
 
@@ -59,16 +60,16 @@ def test_the_spelling_of_data_is_not_signed_but_what_it_says_is() -> None:
     files = signed()
     files["data.json"] = json.dumps(json.loads('{"big": 0, "acme": 0}')).encode()
     with pytest.raises(SignatureError, match=r"`data\.json` is not what was signed"):
-        verify(files, RSA[1])
+        verify(files, BY_RSA)
     files["data.json"] = b'{"big":1e400,  "acme":{"odd":"\\u2028\\u003c\\u00e9\\u0007\\b\\f/","limit":1.50}}'
-    verify(files, RSA[1])
+    verify(files, BY_RSA)
 
 
 def test_a_number_written_otherwise_is_another_number() -> None:
     files = signed()
     files["data.json"] = files["data.json"].replace(b"1.50", b"1.5")
     with pytest.raises(SignatureError):
-        verify(files, RSA[1])
+        verify(files, BY_RSA)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_anything_else_is_refused(change, said: str) -> None:
     files = signed()
     change(files)
     with pytest.raises(SignatureError, match=said):
-        verify(files, RSA[1])
+        verify(files, BY_RSA)
 
 
 def _part(content: bytes) -> bytes:
@@ -110,21 +111,21 @@ def test_the_verifier_names_the_algorithm_not_the_token() -> None:
     unsigned = "eyJhbGciOiJub25lIn0.eyJmaWxlcyI6W119."
     for token in (forged, unsigned):
         with pytest.raises(SignatureError, match="does not verify"):
-            verify({SIGNATURES: json.dumps({"signatures": [token]}).encode()}, RSA[1])
+            verify({SIGNATURES: json.dumps({"signatures": [token]}).encode()}, BY_RSA)
 
 
 def test_another_key_another_scope_and_a_weak_digest_are_refused() -> None:
     with pytest.raises(SignatureError, match="does not verify"):
-        verify(signed(), _pair(rsa.generate_private_key(65537, 2048))[1])
+        verify(signed(), Verification(_pair(rsa.generate_private_key(65537, 2048))[1]))
     with pytest.raises(SignatureError, match="signed for the scope `read`, not `write`"):
-        verify(signed(claims={"scope": "read"}), RSA[1], scope="write")
+        verify(signed(claims={"scope": "read"}), Verification(RSA[1], scope="write"))
     listed = [{"name": "a.rego", "hash": "0cc175b9c0f1b6a831c399e269772661", "algorithm": "MD5"}]
     token = jws.serialize_compact(
         {"alg": "HS256"}, json.dumps({"files": listed}), OctKey.import_key("secret" * 8)
     )
     weak = {"a.rego": b"a", SIGNATURES: json.dumps({"signatures": [token]}).encode()}
     with pytest.raises(SignatureError, match="which is not to be trusted"):
-        verify(weak, "secret" * 8, algorithm="HS256")
+        verify(weak, Verification("secret" * 8, "HS256"))
 
 
 @pytest.mark.parametrize("key", ["", "not a key", RSA[1]])
@@ -147,4 +148,4 @@ def test_opa_verifies_our_signature_and_we_verify_its(tmp_path: Path) -> None:
     command = [opa, "build", "-b", ours, "--verification-key", public, "--signing-key", private, "-o", theirs]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
-    verify(unpack(theirs.read_bytes()), RSA[1])
+    verify(unpack(theirs.read_bytes()), BY_RSA)

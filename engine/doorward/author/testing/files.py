@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from doorward.decide.document import loads_exactly
+from doorward.run.exact import loads_exactly
 
 __all__ = ["FileError", "FilesBelow", "ReadFile", "content_of"]
 

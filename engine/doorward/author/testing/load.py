@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from doorward.engine.policies import PolicySet, read_policies
+from doorward.engine import PolicySet, read_policies
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
 from doorward_dsl.source import Source, Span
 

@@ -12,7 +12,7 @@ from doorward.author.testing.files import FileError, ReadFile
 from doorward.author.testing.results import TestInfo, TestResult, TestRun, in_order, place_of
 from doorward.author.testing.rules import RuleRunner
 from doorward.author.testing.tested import RuleTest, Tested
-from doorward.engine.policies import PolicySet
+from doorward.engine import PolicySet
 from doorward.run.budget import Limits
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile_tests import CompiledTest

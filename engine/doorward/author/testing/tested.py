@@ -10,8 +10,8 @@ from doorward.compile import Compiled, Function, Replaced, Replacements, compile
 from doorward.decide.document import Clock, complete
 from doorward.decide.evaluate import Decider, Evaluator
 from doorward.decide.request import OPERATIONS, document_schemas
+from doorward.engine import PolicySet
 from doorward.engine.granted import granted_to_decisions, granted_to_queries
-from doorward.engine.policies import PolicySet
 from doorward.facts.postgres import AnalysisCache
 from doorward.run.access import patch
 from doorward.run.budget import Limits

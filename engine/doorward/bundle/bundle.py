@@ -1,0 +1,105 @@
+"""A bundle read, and a bundle built: policies and data in OPA's layout, with what the bundle says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from doorward.bundle.archive import pack, unpack
+from doorward.bundle.canonical import canonical
+from doorward.bundle.errors import BundleError
+from doorward.bundle.manifest import MANIFEST, Manifest, read_manifest
+from doorward.bundle.policy_set import MODULES, PolicySet, policies_of
+from doorward.bundle.signatures import SIGNATURES, Verification, verify
+from doorward_dsl.parse import parse_module
+
+__all__ = ["Bundle", "build_bundle", "bundle_files", "is_bundle", "read_bundle"]
+
+_SUFFIXES: Final = (".tar.gz", ".tgz")
+_DATA_NAMES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
+"""The files of a bundle that are data. In a tree every JSON and YAML file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What is in a bundle."""
+
+    files: Mapping[str, bytes]
+    manifest: Manifest
+    policies: PolicySet
+    signature: Mapping[str, Any] | None
+    """The payload of its signature, where it was verified."""
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file's name says that it is a bundle."""
+    return path.name.endswith(_SUFFIXES)
+
+
+def read_bundle(content: bytes, verification: Verification | None = None) -> Bundle:
+    """The bundle in the bytes of a file. Raises BundleError, SignatureError, PolicyError."""
+    files = unpack(content)
+    signature = None if verification is None else verify(files, verification)
+    manifest = read_manifest(files[MANIFEST]) if MANIFEST in files else Manifest()
+    if any(PurePosixPath(name).suffix == ".wasm" for name in files):
+        raise BundleError("the bundle holds compiled modules (wasm), which cannot be run here")
+    policies = policies_of((name, files[name]) for name in sorted(files) if _belongs(name))
+    _check_roots(manifest, policies)
+    commit = manifest.metadata.get("git_commit", "")
+    named = PolicySet(
+        policies.sources, policies.data, policies.revision, commit if isinstance(commit, str) else ""
+    )
+    return Bundle(files, manifest, named, signature)
+
+
+def _belongs(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name in _DATA_NAMES or path.suffix in MODULES
+
+
+def _check_roots(manifest: Manifest, policies: PolicySet) -> None:
+    """What lies outside its roots would be taken from whoever owns that place."""
+    if manifest.owns(()):
+        return
+    packages = [parse_module(source).package for source in policies.sources]
+    outside = [path for path in (*_places(policies.data, ()), *packages) if not manifest.owns(path)]
+    if outside:
+        raise BundleError(f"`data.{'.'.join(min(outside))}` is outside the bundle's roots")
+
+
+def _places(data: Mapping[str, Any], above: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            yield from _places(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
+def bundle_files(tree: Mapping[str, bytes], manifest: Manifest) -> dict[str, bytes]:
+    """The files of a bundle of a tree, as `read_files` gives it.
+
+    Modules stay as they are, and so does data in files named as OPA looks for it; what lies in a folder under other
+    names is merged into its `data.json`. Raises PolicyError for data that cannot be read or merged.
+    """
+    files = {MANIFEST: manifest.to_json()}
+    folders: dict[str, dict[str, bytes]] = {}
+    for name, content in tree.items():
+        path = PurePosixPath(name)
+        if path.suffix in MODULES:
+            files[name] = content
+        else:
+            folders.setdefault(path.parent.as_posix(), {})[path.name] = content
+    for folder, contents in folders.items():
+        within = "" if folder == "." else folder + "/"
+        if contents.keys() <= _DATA_NAMES:
+            files |= {within + name: content for name, content in contents.items()}
+        else:
+            files[within + "data.json"] = canonical(policies_of(sorted(contents.items())).data) + b"\n"
+    return files
+
+
+def build_bundle(files: Mapping[str, bytes], signatures: bytes | None = None) -> bytes:
+    """The bytes of a bundle with these files; a function of names and contents alone."""
+    return pack(files if signatures is None else {**files, SIGNATURES: signatures})

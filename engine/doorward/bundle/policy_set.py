@@ -1,0 +1,94 @@
+"""A set of policies and data as one immutable thing with a name: its revision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from doorward.bundle.data import data_error, load, merge
+from doorward_dsl.diagnostics import Diagnostic, PolicyError
+from doorward_dsl.source import Source
+
+__all__ = ["DATA", "MODULES", "PolicySet", "policies_from", "policies_of"]
+
+MODULES: Final = frozenset({".rego", ".ward"})
+DATA: Final = frozenset({".json", ".yaml", ".yml"})
+
+_MAX_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicySet:
+    """What an engine is made of."""
+
+    sources: tuple[Source, ...]
+    """In order of name."""
+    data: dict[str, Any]
+    revision: str
+    """SHA-256 of all names and contents, in hexadecimal."""
+    git_commit: str = ""
+    """Of the tree, with `-dirty` where files differ from it; empty where there is none."""
+
+
+def policies_from(sources: Mapping[str, str], data: Mapping[str, Any] | None = None) -> PolicySet:
+    """A policy set from texts by name, and data."""
+    document = dict(data or {})
+    contents = [(name, text.encode("utf-8", "surrogatepass")) for name, text in sources.items()]
+    contents.append(("", json.dumps(document, sort_keys=True, default=str).encode()))
+    modules = tuple(Source(name, sources[name]) for name in sorted(sources))
+    return PolicySet(modules, document, _revision(contents))
+
+
+def policies_of(files: Iterable[tuple[str, bytes]], git_commit: str = "") -> PolicySet:
+    """The policy set of modules and data files by name, relative and with `/`, in order of name.
+
+    Raises PolicyError for whatever in any of them cannot be read as text or data.
+    """
+    problems: list[Diagnostic] = []
+    contents: list[tuple[str, bytes]] = []
+    sources: list[Source] = []
+    documents: list[tuple[Source, Any]] = []
+    total = 0
+    for name, content in files:
+        total += len(content)
+        if total > _MAX_BYTES:
+            raise PolicyError(
+                [data_error(Source(name, ""), f"the policies are larger than {_MAX_BYTES} bytes")]
+            )
+        contents.append((name, content))
+        try:
+            source = Source(name, content.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            problems.append(
+                data_error(Source(name, ""), f"the file is not UTF-8: byte {error.start} is not text")
+            )
+            continue
+        if PurePosixPath(name).suffix in MODULES:
+            sources.append(source)
+            continue
+        try:
+            documents.append((source, load(source)))
+        except PolicyError as error:
+            problems.extend(error.diagnostics)
+    data: dict[str, Any] = {}
+    for source, document in documents:
+        problem = merge(data, source, document)
+        if problem is not None:
+            problems.append(problem)
+    if problems:
+        raise PolicyError(problems)
+    return PolicySet(tuple(sources), data, _revision(contents), git_commit)
+
+
+def _revision(contents: Iterable[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(contents):
+        encoded = name.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%d:" % (len(encoded), len(content)))  # lengths, so that no two sets read the same
+        digest.update(encoded)
+        digest.update(content)
+    return digest.hexdigest()
