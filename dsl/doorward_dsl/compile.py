@@ -19,7 +19,7 @@ from doorward_dsl.check.obligations import check_statement
 from doorward_dsl.check.recursion import check_recursion, dependencies
 from doorward_dsl.check.safety import Orderer, order_query
 from doorward_dsl.check.tree import RuleTree
-from doorward_dsl.check.withs import check_with
+from doorward_dsl.check.withs import check_with, function_name
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.program import Path, Program
 from doorward_dsl.resolve import Exports, resolve_modules, resolve_query
@@ -191,13 +191,15 @@ def _rules(modules: Iterable[Module]) -> Mapping[Path, tuple[Rule, ...]]:
 
 
 def _arities(body: Body, rules: Mapping[Path, tuple[Rule, ...]]) -> Exports:
-    """The arities of the functions that a query calls."""
+    """The arities of the functions that a query calls, or replaces."""
     functions: dict[Path, int] = {}
-    for term in deep_terms(bodies=[body]):
-        if isinstance(term, Call) and term.name[0] == "data":
-            for rule in rules.get(term.name[1:], ()):
+    names = [term.name for term in deep_terms(bodies=[body]) if isinstance(term, Call)]
+    names += [name for modifier in deep_withs(bodies=[body]) if (name := function_name(modifier.target))]
+    for name in names:
+        if name[0] == "data":
+            for rule in rules.get(name[1:], ()):
                 if rule.head.args is not None:
-                    functions.setdefault(term.name, len(rule.head.args))
+                    functions.setdefault(name, len(rule.head.args))
     return Exports({}, functions)
 
 

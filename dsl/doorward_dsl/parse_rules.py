@@ -9,6 +9,7 @@ from doorward_dsl.lex import KEYWORDS, Token
 from doorward_dsl.parse_bodies import BodyBuilder
 from doorward_dsl.parse_habits import NAMES
 from doorward_dsl.parse_terms import kind_of
+from doorward_dsl.signatures import signatures
 from doorward_dsl.source import Span
 from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import (
@@ -175,6 +176,10 @@ class RuleBuilder(BodyBuilder):
                 or near_miss(self._name(head), ("package", "import", "default"))
                 or "write `:=` and a value, or `if` and a condition",
             )
+        if head.args and head.value is None and (name := _dotted(head)) in signatures():
+            message = f"rule name conflicts with built-in function `{name}`"
+            hint = "a call stands in the body of a rule; a function of yours gets a value with `:=`"
+            raise self.refuse(message, head.span, hint)
         return [Rule(head, (), None, False, head.span)]
 
     def default_rule(self, word: Token, head: RuleHead) -> list[Rule]:
@@ -273,6 +278,12 @@ class RuleBuilder(BodyBuilder):
     def _name(self, head: RuleHead) -> str:
         first = head.ref[0]
         return first.name if isinstance(first, Var) else first.span.text
+
+
+def _dotted(head: RuleHead) -> str:
+    """The whole name of a function."""
+    parts = [part.value for part in head.ref[1:] if isinstance(part, Scalar)]
+    return ".".join([head.ref[0].name if isinstance(head.ref[0], Var) else "", *map(str, parts)])
 
 
 _KEYWORD_KINDS = frozenset(KEYWORDS.values())

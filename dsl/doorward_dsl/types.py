@@ -115,16 +115,16 @@ class ArrayType:
 
 @dataclass(frozen=True, slots=True)
 class SetType:
-    """A set whose members are of type `of`."""
+    """A set whose members are of type `of`; None of the empty set."""
 
-    of: Type
+    of: Type | None
     size: Size = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _around((self.of,)))
+        object.__setattr__(self, "size", _around(() if self.of is None else (self.of,)))
 
     def __str__(self) -> str:
-        return f"set[{self.of}]"
+        return "set[]" if self.of is None else f"set[{self.of}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,11 @@ ACCEPTED = [
     "default f(_) := 1\nf(x) := 2 if x == 1",
     'p := 1 if input.a\np := "a" if input.b\nq if p == "a"',
     'p[x] := 1 if { some x in ["a"] }\nq if p[input.x] == 1',
+    'p if { every x in ["a"] { upper(x) == 2 } }',
+    'p if { every x in input { x / "a" } }',
+    "p := strings.render_template(input.x, v) if v := {false: 1}",
+    'p contains 1\np contains "a"\nq[p] := 1\nr := q[{1, "a"}]',
+    "p if { x := set(); x == {1} }",
 ]
 
 

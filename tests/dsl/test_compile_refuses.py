@@ -71,6 +71,10 @@ REFUSED = [
     ("f(count) := count([1])", TYPE, "2:13", "undefined function `count`", "is a variable here"),
     ('p if re_match("a", "b")', TYPE, "2:6", "`re_match` is deprecated", ""),
     ("p if { x := print(1); x }", TYPE, "2:13", "`print` gives no value", ""),
+    # types
+    ("p if { x := set(); x.a }", TYPE, "2:20", "undefined ref: `x.a`", ""),
+    ('p if { every x in ["a"] { x; [y | y := upper(1)] } }', TYPE, "2:46", "invalid argument 1", ""),
+    ('p if { [x, y] = input.z; {"a": x} = {"b": 1}; y }', TYPE, "2:26", "can never be equal", ""),
     # conflicts
     ("q := 1\nq contains 3", TYPE, "2:1", "conflicting rules `data.t.q` found", ""),
     ("q[1] := 1\nq := 2", TYPE, "3:1", "rule `data.t.q` conflicts with `data.t.q[1]`", ""),

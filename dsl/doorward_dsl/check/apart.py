@@ -188,11 +188,11 @@ class _LiftNegated:
     def _side(self, term: Term) -> Term:
         """A term whose own absence is what may be negated; that of its parts is not."""
         if isinstance(term, Ref):
-            return replace(term, head=self._part(term.head), path=tuple(map(self._part, term.path)))
-        return self._part(term)
+            return replace(term, head=self._side(term.head), path=tuple(map(self._part, term.path)))
+        return term if isinstance(term, Var) else self._part(term)
 
     def _part(self, term: Term) -> Term:
-        if isinstance(term, Ref | Call):
+        if isinstance(term, Ref | Call) or (isinstance(term, Var) and term.name in ROOTS):
             var = Var(self._name(), term.span)
             self._lifted.append(Literal(Unify(var, term, term.span), self._withs, term.span))
             return var

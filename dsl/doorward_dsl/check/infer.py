@@ -8,12 +8,13 @@ error, exactly as in Rego.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from functools import reduce
 from typing import Final
 
 from doorward_dsl.check.recursion import Graph, components
 from doorward_dsl.check.terms import TermTypes
 from doorward_dsl.check.tree import Node, RuleTree
-from doorward_dsl.check.typeops import scalar_type
+from doorward_dsl.check.typeops import merged, scalar_type
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.syntax import (
     Body,
@@ -44,11 +45,7 @@ class ProgramTypes:
     def add(self, node: Node, kind: Type) -> None:
         """Take in that some rule at `node` gives values of a type."""
         before = self._values.get(node)
-        if isinstance(before, FunctionType) and isinstance(kind, FunctionType):
-            kind = _either(before, kind)
-        elif before is not None:
-            kind = union([before, kind]) or ANY
-        self._values[node] = bounded(kind)
+        self._values[node] = bounded(kind if before is None else merged(before, kind))
 
     def value(self, node: Node) -> Type | None:
         """The type of what the rules at a node themselves define; None where no rule is."""
@@ -117,11 +114,7 @@ def _rule(rule: Rule, terms: TermTypes) -> Type:
     if len(terms.report) > before:
         return ANY
     if all(isinstance(kind, FunctionType) for kind in kinds):
-        whole = kinds[0]
-        for kind in kinds[1:]:
-            if isinstance(whole, FunctionType) and isinstance(kind, FunctionType):
-                whole = _either(whole, kind)
-        return whole
+        return reduce(merged, kinds)
     return union(kinds) or ANY
 
 
@@ -150,14 +143,6 @@ def _dynamic(ref: tuple[Term, ...]) -> tuple[Term, ...]:
         if not isinstance(term, Scalar):
             return ref[index:]
     return ()
-
-
-def _either(one: FunctionType, other: FunctionType) -> FunctionType:
-    """A function with two definitions."""
-    if len(one.args) != len(other.args):
-        return one
-    args = tuple(union(pair) or ANY for pair in zip(one.args, other.args, strict=True))
-    return FunctionType(args, union([one.result, other.result]))
 
 
 def _statement(statement: Statement, terms: TermTypes) -> None:

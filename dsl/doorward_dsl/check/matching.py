@@ -7,7 +7,7 @@ from collections.abc import Callable
 from doorward_dsl.check.tree import constant
 from doorward_dsl.check.typeops import select, unifies
 from doorward_dsl.syntax import Array, Object, Scalar, Set, Term, Var
-from doorward_dsl.types import ANY, AnyType, ArrayType, ObjectType, SetType, Type, UnionType
+from doorward_dsl.types import ANY, AnyType, ArrayType, ObjectType, SetType, Type, UnionType, union
 from doorward_dsl.walk import subterms
 
 __all__ = ["Matcher"]
@@ -38,66 +38,67 @@ class Matcher:
             )
         if isinstance(left, Object) and isinstance(right, Object):
             return self._match_objects(left, right)
-        return self.bind(left, ANY) and self.bind(right, ANY)
+        if not isinstance(left, Var) and not isinstance(right, Var):
+            return type(left) is type(right) and self.bind(left, ANY) and self.bind(right, ANY)
+        pattern, var = (right, left) if isinstance(left, Var) else (left, right)
+        return self.bind(pattern, ANY) and self.bind(var, self._kind(pattern) or ANY)
 
     def _match_objects(self, left: Object, right: Object) -> bool:
-        if len(left.pairs) != len(right.pairs):
-            return False
-        values = {constant(key): value for key, value in right.pairs}
-        for key, value in left.pairs:
-            known = constant(key)
-            if known is not None and known in values and not self.match(value, values[known]):
-                return False
-        return True
+        ours, theirs = _by_key(left), _by_key(right)
+        return ours.keys() == theirs.keys() and all(self.match(ours[key], theirs[key]) for key in ours)
 
-    def bind(self, term: Term, kind: Type) -> bool:
-        """Whether a term can be of a type; variables in it met for the first time get theirs."""
+    def bind(self, term: Term, kind: Type, *, among: bool = False) -> bool:
+        """Whether a term can be of a type; variables in it met for the first time get theirs.
+
+        `among`: the type is one of several that the term may have, and a variable in it can be of any of them.
+        """
         if isinstance(term, Var):
             known = self._kind(term)
-            if known is None:
-                self._variables[term.name] = kind
+            if known is None or among:
+                self._variables[term.name] = union([known, kind]) or ANY
                 return True
             return unifies(known, kind)
         if isinstance(term, Array | Object | Set):
             if isinstance(kind, AnyType):
                 for part in subterms(term):
-                    self.bind(part, ANY)
+                    self.bind(part, ANY, among=True)
                 return True
             if isinstance(kind, UnionType):
-                members = [member for member in kind.of if self._could_be(term, member)]
-                if len(members) == 1:
-                    return self.bind(term, members[0])
-                for part in subterms(term):
-                    self.bind(part, ANY)
-                return bool(members)
-            return self._bind_composite(term, kind)
+                found = [self.bind(term, member, among=True) for member in kind.of]
+                return any(found)
+            return self._bind_composite(term, kind, among=among)
         return unifies(self._kind(term), kind)
 
-    def _could_be(self, term: Term, kind: Type) -> bool:
-        known = self._kind(term)
-        if known is not None:
-            return unifies(known, kind)
-        wanted = ArrayType if isinstance(term, Array) else SetType if isinstance(term, Set) else ObjectType
-        return isinstance(kind, wanted)
-
-    def _bind_composite(self, term: Array | Object | Set, kind: Type) -> bool:
+    def _bind_composite(self, term: Array | Object | Set, kind: Type, *, among: bool) -> bool:
         if isinstance(term, Array):
             if not isinstance(kind, ArrayType) or (kind.rest is None and len(term.items) != len(kind.items)):
                 return False
             kinds = [select(kind, index) for index in range(len(term.items))]
             return all(
-                inner is not None and self.bind(item, inner)
+                inner is not None and self.bind(item, inner, among=among)
                 for item, inner in zip(term.items, kinds, strict=True)
             )
         if isinstance(term, Set):
-            return isinstance(kind, SetType) and all(self.bind(item, kind.of) for item in term.items)
-        if not isinstance(kind, ObjectType):
+            of = kind.of if isinstance(kind, SetType) else None
+            return isinstance(kind, SetType) and all(
+                of is not None and self.bind(item, of, among=among) for item in term.items
+            )
+        if not isinstance(kind, ObjectType) or (kind.rest is None and len(term.pairs) != len(kind.fields)):
             return False
         for key, value in term.pairs:
             if not isinstance(key, Scalar):
-                self.bind(value, ANY)
+                self.bind(value, ANY, among=among)
                 continue
             inner_kind = select(kind, key.value)
-            if inner_kind is None or not self.bind(value, inner_kind):
+            if inner_kind is None or not self.bind(value, inner_kind, among=among):
                 return False
         return True
+
+
+def _by_key(pattern: Object) -> dict[object, Term]:
+    """The values of an object by what stands as their keys; keys that cannot be compared as written differ."""
+    found: dict[object, Term] = {}
+    for key, value in pattern.pairs:
+        known = constant(key)
+        found[known if known is not None else key.name if isinstance(key, Var) else key] = value
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from doorward_dsl.check.matching import Matcher
+from doorward_dsl.check.replaced import Path, Replaced, leading_constants
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
 from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
 from doorward_dsl.check.withs import function_name
@@ -48,7 +49,7 @@ from doorward_dsl.types import (
     shown,
     union,
 )
-from doorward_dsl.walk import subterms
+from doorward_dsl.walk import closure_heads, subterms
 
 __all__ = ["Documents", "TermTypes"]
 
@@ -84,8 +85,9 @@ class TermTypes:
         self._request = request
         self._variables: dict[str, Type] = {}
         self._matcher = Matcher(self.kind, self._variables)
-        self._mocked = False
-        """Within a line that replaces a rule: nothing is known of what rules and functions give."""
+        self._replaced = Replaced()
+        self._only_references = False
+        """Within the body of `every`: as in OPA, what a line calls or compares is not looked at."""
         self.report = report
 
     def clear(self) -> None:
@@ -104,9 +106,10 @@ class TermTypes:
         for modifier in literal.withs:
             if not self._is_function(modifier.value):
                 self.visit(modifier.value)
-        around, self._mocked = self._mocked, self._mocked or any(map(self._replaces_rule, literal.withs))
+        around = self._replaced
+        self._replaced = around.also(map(self._replacement, filter(self._replaces_rule, literal.withs)))
         self._expr(literal.expr, before)
-        self._mocked = around
+        self._replaced = around
 
     def _replaces_rule(self, modifier: With) -> bool:
         """Whether a modifier puts a value of another type, perhaps, in the place of a rule's."""
@@ -114,6 +117,18 @@ class TermTypes:
         if not isinstance(target, Ref) or not is_global(target):
             return False
         return any(node.rules or node.children for node in self._documents.tree.reached(target.path)[1].nodes)
+
+    def _replacement(self, modifier: With) -> tuple[Path, Type]:
+        """The path of what a modifier replaces, as far as it is constant, and the type that it may have then."""
+        target = modifier.target
+        path = target.path if isinstance(target, Ref) else ()
+        constants = leading_constants(path)
+        before = self.kind(target)
+        if isinstance(before, FunctionType):
+            return constants, before
+        if len(constants) < len(path) or self._is_function(modifier.value):
+            return constants, ANY
+        return constants, union([before or ANY, self.kind(modifier.value) or ANY]) or ANY
 
     def _expr(self, expr: Expr, before: int) -> None:
         if isinstance(expr, Not):
@@ -132,7 +147,9 @@ class TermTypes:
             for var in (expr.key, expr.value):
                 if var is not None:
                     self._variables[var.name] = ANY
+            around, self._only_references = self._only_references, True
             self.body(expr.body)
+            self._only_references = around
 
     def _expr_term(self, expr: ExprTerm, before: int) -> None:
         term = expr.term
@@ -148,6 +165,11 @@ class TermTypes:
         self.visit(expr.domain)
         domain = self.kind(expr.domain) or ANY
         keys, values = keys_of(domain), values_of(domain)
+        if self._only_references:
+            for part in (expr.key, expr.value):
+                if part is not None:
+                    self.visit(part)
+            return
         if keys is None:
             if len(self.report) == before:
                 message = f"a value of type {shown(domain)} has no members that `some` could take"
@@ -167,6 +189,8 @@ class TermTypes:
             self._mismatch(self.kind(expr.value), values, expr.span)
 
     def _match(self, left: Term, right: Term, span: Span, before: int) -> None:
+        if self._only_references:
+            return
         kinds = self.kind(left), self.kind(right)
         if not self._matcher.match(left, right) and len(self.report) == before:
             self._mismatch(*kinds, span)
@@ -186,13 +210,12 @@ class TermTypes:
 
     def visit(self, term: Term, *, top: bool = False) -> None:
         """Check a term and all its parts, and give the variables that references bind their types."""
-        if isinstance(term, ArrayComprehension | SetComprehension):
+        if isinstance(term, ArrayComprehension | SetComprehension | ObjectComprehension):
+            around, self._only_references = self._only_references, False
             self.body(term.body)
-            self.visit(term.head)
-        elif isinstance(term, ObjectComprehension):
-            self.body(term.body)
-            self.visit(term.key)
-            self.visit(term.value)
+            self._only_references = around
+            for head in closure_heads(term):
+                self.visit(head)
         elif isinstance(term, Template):
             for part in term.parts:
                 if isinstance(part, Literal):
@@ -204,6 +227,8 @@ class TermTypes:
                 self.visit(part)
             if isinstance(term, Ref):
                 self._check_ref(term)
+            elif self._only_references:
+                pass
             elif isinstance(term, Call) and term.name in _MEMBERSHIP:
                 self._check_membership(term)
             elif isinstance(term, Call):
@@ -238,7 +263,7 @@ class TermTypes:
         if isinstance(term, Array):
             return self._array(term)
         if isinstance(term, Set):
-            return SetType(union([self.kind(item) for item in term.items]) or ANY)
+            return SetType(union([self.kind(item) or ANY for item in term.items]))
         if isinstance(term, Object):
             return self._object(term)
         if isinstance(term, ArrayComprehension):
@@ -288,7 +313,9 @@ class TermTypes:
         if call.name[0] != "data":
             signature = signatures().get(".".join(call.name))
             return None if signature is None else signature.type
-        node = None if self._mocked else self._documents.tree.find_names(call.name[1:])
+        if self._replaced:
+            return self._replaced.function(call.name[1:])
+        node = self._documents.tree.find_names(call.name[1:])
         kind = None if node is None else self._documents.value(node)
         return kind if isinstance(kind, FunctionType) else None
 
@@ -338,8 +365,9 @@ class TermTypes:
         return None if kind is None else self._walk(kind, ref.path)
 
     def _document_kind(self, ref: Ref) -> Type | None:
-        if self._mocked:
-            return ANY
+        if self._replaced:
+            kind, length = self._replaced.reached(ref.path)
+            return self._walk(kind, ref.path[length:])
         node = self._documents.tree.root
         for index, part in enumerate(ref.path):
             key = constant(part)
@@ -359,8 +387,14 @@ class TermTypes:
         return found
 
     def _check_ref(self, ref: Ref) -> None:
-        if is_global(ref, "input") or (self._mocked and is_global(ref)):
+        if is_global(ref, "input"):
             self._bind_path(ref)
+        elif is_global(ref) and self._replaced:
+            kind, length = self._replaced.reached(ref.path)
+            if isinstance(kind, FunctionType):
+                self._uncalled(ref, _written(ref, length))
+            else:
+                self._check_path(kind, ref, length)
         elif is_global(ref):
             self._check_document(ref)
         else:
@@ -383,8 +417,10 @@ class TermTypes:
                 return
             node = child
         if isinstance(self._documents.value(node), FunctionType):
-            name = ".".join(node.path)
-            self._error(f"function `{name}` used as reference, not called", ref.span, f"call it: `{name}(…)`")
+            self._uncalled(ref, ".".join(node.path))
+
+    def _uncalled(self, ref: Ref, name: str) -> None:
+        self._error(f"function `{name}` used as reference, not called", ref.span, f"call it: `{name}(…)`")
 
     def _bind_path(self, ref: Ref) -> None:
         for part in ref.path:

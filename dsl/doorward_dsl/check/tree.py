@@ -10,7 +10,7 @@ from typing import TypeAlias
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
 
-__all__ = ["Node", "Places", "RuleTree", "constant", "is_global", "rule_name"]
+__all__ = ["Constant", "Node", "Places", "RuleTree", "constant", "is_global", "rule_name"]
 
 Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 """A scalar with its kind, so that `1` and `true` differ."""

@@ -21,7 +21,7 @@ from doorward_dsl.types import (
     union,
 )
 
-__all__ = ["Constant", "field_key", "keys_of", "scalar_type", "select", "unifies", "values_of"]
+__all__ = ["Constant", "field_key", "keys_of", "merged", "scalar_type", "select", "unifies", "values_of"]
 
 Constant: TypeAlias = bool | str | int | Decimal | None
 """The value of a literal."""
@@ -95,6 +95,26 @@ def select(kind: Type, key: Constant) -> Type | None:
     return None
 
 
+def merged(one: Type, other: Type) -> Type:
+    """The type of a document of which some rules give values of one type, and others of another.
+
+    Sets and objects grow together: what holds is a set of either, not one of two sets.
+    """
+    if isinstance(one, FunctionType) and isinstance(other, FunctionType):
+        if len(one.args) != len(other.args):
+            return one
+        args = tuple(union(pair) or ANY for pair in zip(one.args, other.args, strict=True))
+        return FunctionType(args, union([one.result, other.result]))
+    if isinstance(one, SetType) and isinstance(other, SetType):
+        return SetType(union([one.of, other.of]))
+    if isinstance(one, ObjectType) and isinstance(other, ObjectType) and not one.fields and not other.fields:
+        if one.rest is None or other.rest is None:
+            return one if other.rest is None else other
+        keys = union([one.rest[0], other.rest[0]]) or ANY
+        return ObjectType((), (keys, merged(one.rest[1], other.rest[1])))
+    return union([one, other]) or ANY
+
+
 def unifies(one: Type | None, other: Type | None) -> bool:
     """Whether a value can be of both types; taken for granted where finding out would take too long."""
     if one is None or other is None:
@@ -125,7 +145,7 @@ class _Unifier:
         if isinstance(one, ObjectType) and isinstance(other, ObjectType):
             return self._objects(one, other)
         if isinstance(one, SetType) and isinstance(other, SetType):
-            return self.unifies(one.of, other.of)
+            return one.of is None or other.of is None or self.unifies(one.of, other.of)
         return one == other
 
     def _any(self, wide: AnyType | UnionType, other: Type) -> bool:
@@ -142,8 +162,10 @@ class _Unifier:
         return one.rest is None or other.rest is None or self.unifies(one.rest, other.rest)
 
     def _objects(self, one: ObjectType, other: ObjectType) -> bool:
+        closed = one.rest is None and other.rest is None
         for first, second in ((one, other), (other, one)):
             for name, kind in first.fields:
-                if not self.unifies(kind, select(second, name if isinstance(name, str) else name[1])):
+                found = select(second, name if isinstance(name, str) else name[1])
+                if closed if found is None else not self.unifies(kind, found):
                     return False
         return one.rest is None or other.rest is None or self.unifies(one.rest[1], other.rest[1])

@@ -216,7 +216,8 @@ class Resolver:
         if isinstance(term, Set):
             return Set(self.terms(term.items), term.span)
         if isinstance(term, Object):
-            return Object(tuple((self.term(key), self.term(value)) for key, value in term.pairs), term.span)
+            pairs = _last_of_each(term.pairs)
+            return Object(tuple([(self.term(key), self.term(value)) for key, value in pairs]), term.span)
         return self._closure(term)
 
     def terms(self, terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -414,9 +415,21 @@ class Resolver:
     def _with(self, modifier: With) -> With:
         function = self._builtin(modifier.target)
         target = modifier.target if function else self.term(modifier.target)
-        replaced = function or _is_document(target)
-        value = modifier.value if replaced and self._builtin(modifier.value) else self.term(modifier.value)
+        if not self._builtin(modifier.value):
+            value = self.term(modifier.value)
+        elif function or self._arity(_name(target)) is not None:
+            value = modifier.value
+        else:  # only a function may be replaced by one: here the name is a variable's
+            value = self.term(modifier.value)
+            if self._keep_names or isinstance(value, Ref):
+                self._unsafe_function(modifier.value)
         return With(target, value, modifier.span)
+
+    def _unsafe_function(self, value: Term) -> None:
+        name = value.head if isinstance(value, Ref) else value
+        message = f"var `{name.span.text}` is unsafe"
+        hint = "only a function can be replaced by a function"
+        self._report.append(Diagnostic("rego_unsafe_var_error", message, value.span, hint=hint))
 
     def _builtin(self, term: Term) -> bool:
         """Whether a term is the bare name of a built-in function."""
@@ -430,8 +443,22 @@ class Resolver:
         return not (self._is_local(head) or head in self._names.imports or head in self._names.rules)
 
 
-def _is_document(term: Term) -> bool:
-    return isinstance(term, Ref) and isinstance(term.head, Var) and term.head.name == "data"
+def _last_of_each(pairs: tuple[tuple[Term, Term], ...]) -> tuple[tuple[Term, Term], ...]:
+    """The pairs of an object, of those with one literal key the last: the others are as if they were not there."""
+    if len(pairs) < 2:
+        return pairs
+    kept: dict[object, tuple[Term, Term]] = {}
+    for key, value in pairs:
+        kept[(isinstance(key.value, bool), key.value) if isinstance(key, Scalar) else key] = (key, value)
+    return pairs if len(kept) == len(pairs) else tuple(kept.values())
+
+
+def _name(target: Term) -> tuple[str, ...]:
+    """The full name of the function that a target may be."""
+    if not isinstance(target, Ref) or not isinstance(target.head, Var):
+        return ("",)
+    names = [part.value for part in target.path if isinstance(part, Scalar) and isinstance(part.value, str)]
+    return (target.head.name, *names) if len(names) == len(target.path) else ("",)
 
 
 def _scalar_kind(term: Term) -> str:
