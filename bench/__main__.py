@@ -24,14 +24,14 @@ GROUPS: dict[str, Callable[[Settings], AbstractContextManager[Sequence[Question]
     "served": served.questions,
     "path": path.questions,
 }
-UNASKED = ("memory",)
-"""Groups that take a while, and are asked by name only."""
+UNASKED = ("memory", "path")
+"""Groups that take minutes, and are asked by name only."""
 
 
 def main(
     groups: Annotated[
         list[str] | None,
-        typer.Argument(help=f"What to measure: {', '.join(GROUPS)}. All but memory if nothing is named."),
+        typer.Argument(help=f"What to measure: {', '.join(GROUPS)}. Without any: decisions, load, served."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds that count, for each contestant.")] = 5,
     peers: Annotated[

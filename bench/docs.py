@@ -64,6 +64,7 @@ def _policies(rows: Sequence[Row]) -> list[str]:
         "| policy | doorward | Python by hand | OPA | regorus, VM | regorus, compiled | rego-cpp |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
+    more: list[str] = []
     for row in rows:
         ours = row.reference
         if ours is None or ours.spread is None:
@@ -74,15 +75,13 @@ def _policies(rows: Sequence[Row]) -> list[str]:
         ]
         name = row.name.removeprefix("policy ").strip("`")
         lines.append(f"| {name} | {_microseconds(ours.spread)} | {' | '.join(others)} |")
-        more = [
-            f"{found.contestant.partition(',')[0]} {_beside(row, found)}"
+        more += [
+            f"`{name}` {found.contestant}: {_beside(row, found)}."
             for found in row.figures
             if found.rounds and found.contestant.startswith(("Cedar", "pycasbin"))
         ]
-        if more:
-            lines.append(f"| | | | {' · '.join(more)} | | | |")
     told = "Median time of a decision; in brackets its ratio to Doorward's (median of the rounds, least to most)."
-    return [told, "", *lines]
+    return [told, "", *lines, *(["", " ".join(["Also:", *more])] if more else [])]
 
 
 def _beside(row: Row, found: Figure | None) -> str:
@@ -106,7 +105,7 @@ def _growth(row: Row) -> list[str]:
     ]
     for series in dict.fromkeys(found.series for found in measured):
         line = {found.size: found for found in measured if found.series == series}
-        times = [_microseconds(line[size].spread) if size in line else "" for size in sizes]  # type: ignore[arg-type]
+        times = [_microseconds(line[size].spread) if size in line else "refused" for size in sizes]  # type: ignore[arg-type]
         grown = row.ratio(line[sizes[-1]], line[sizes[0]]) if {sizes[0], sizes[-1]} <= set(line) else None
         within = f"{ratio(grown)} ({amount(grown.least)}–{amount(grown.most)})" if grown else ""
         lines.append(f"| {series} | {' | '.join(times)} | {within} |")

@@ -17,9 +17,9 @@ _PARSED = (
 )
 
 
-def questions(settings: Settings) -> list[Question]:
+def questions(settings: Settings, sizes: Sequence[int] = _SIZES) -> list[Question]:
     """Rules on one name, rules on a group and a prefix, and whole decisions by statements of either kind."""
-    sizes = _SIZES[::2] if settings.quick else _SIZES
+    sizes = sizes[::2] if settings.quick else sizes
     return [
         Question(
             "rules on a name, 10 to 10,000",
