@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from doorward.author.testing.files import FileError, FilesBelow, ReadFile
 from doorward.author.testing.results import Failure, Outcome, Place, TestInfo, TestResult, TestRun
-from doorward.author.testing.run import DEFAULT_TIMEOUT_S, list_tests, run_tests
+from doorward.author.testing.run import list_tests, run_tests
+from doorward.author.testing.suite import DEFAULT_TIMEOUT_S
 
 __all__ = [
     "DEFAULT_TIMEOUT_S",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from doorward.author.testing.expectations import difference, summary
 from doorward.author.testing.failed import failed_line, shown
@@ -13,7 +13,7 @@ from doorward.author.testing.files import ReadFile
 from doorward.author.testing.results import Failure, Outcome, Place, TestInfo, TestResult, place_of
 from doorward.author.testing.situation import GivenError, Situation
 from doorward.author.testing.tested import DEFAULT_NOW_NS, Tested
-from doorward.compile import Replacements
+from doorward.author.testing.watch import Watch
 from doorward.decide.decision import Decision
 from doorward.decide.document import InvalidRequest
 from doorward.run.errors import EvaluationError
@@ -26,16 +26,9 @@ from doorward_dsl.compile_tests import DECISION, CompiledTest
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Expectation, ExpectCondition, ExpectError, Given, Term, When
 
-__all__ = ["BlockRunner", "Watch"]
+__all__ = ["BlockRunner"]
 
 _MAX_CASES: Final = 10_000
-
-
-class Watch(Protocol):
-    """Looks on while tests run, as coverage does."""
-
-    def decided(self, kind: str, document: dict[str, Any], now_ns: int, replacements: Replacements) -> None:
-        """A request was decided."""
 
 
 @dataclass(slots=True)

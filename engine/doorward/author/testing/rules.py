@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from doorward.author.testing.failed import failed_line, shown
 from doorward.author.testing.results import Failure, Outcome, TestInfo, TestResult, place_of
 from doorward.author.testing.tested import DEFAULT_NOW_NS, RuleTest, Tested, is_skipped
+from doorward.author.testing.watch import Watch
 from doorward.run.errors import EvaluationError
 from doorward.run.reference.evaluator import Evaluator
 from doorward.run.reference.solver import Env
@@ -21,18 +22,11 @@ from doorward.run.reference.world import World
 from doorward.run.values import UNDEFINED, Value, key, unkey
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Assign, Body, Literal, Rule, Term, Unify, Var
-from doorward_dsl.walk import open_vars, rule_chain
+from doorward_dsl.walk import body_terms, open_vars, rule_chain
 
-__all__ = ["RuleRunner", "WatchRule"]
+__all__ = ["RuleRunner"]
 
 _MAX_CASES: Final = 10_000
-
-
-class WatchRule(Protocol):
-    """Looks on while tests run, as coverage does."""
-
-    def queried(self, term: RuleTest, now_ns: int) -> None:
-        """A test rule was evaluated."""
 
 
 @dataclass(slots=True)
@@ -41,7 +35,7 @@ class RuleRunner:
 
     tested: Tested
     evaluator: Evaluator
-    watch: WatchRule | None = None
+    watch: Watch | None = None
 
     def run(self, test: RuleTest, info: TestInfo) -> Iterator[TestResult]:
         """The result of each case of a test; of one without cases the one."""
@@ -57,7 +51,7 @@ class RuleRunner:
             span = problem.span or test.rule.span
             error = Failure(f"{problem.code}: {problem.message}", place_of(span), _first_line(span))
         if self.watch is not None:
-            self.watch.queried(test, DEFAULT_NOW_NS)
+            self.watch.queried(test.path, DEFAULT_NOW_NS)
         rule = self._resolved(test)
         if error is not None or rule is None or not _suffix(rule, test):
             outcome: Outcome = "error" if error is not None else "passed" if value is True else "failed"
@@ -170,8 +164,6 @@ def _keys_first(body: Body, wanted: set[str]) -> Body:
 
 
 def _bound(lines: list[Literal]) -> set[str]:
-    from doorward_dsl.walk import body_terms
-
     return {term.name for term in body_terms(tuple(lines)) if isinstance(term, Var)}
 
 
