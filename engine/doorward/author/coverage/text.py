@@ -13,11 +13,11 @@ def table(coverage: Coverage) -> Iterator[str]:
     """A line a file: how many expressions, how many of them reached, and the lines on which some were not."""
     width = max((len(file.source.name) for file in coverage.files), default=0)
     width = max(width, len("total"))
-    yield f"{'file':<{width}}  {'reached':>11}  {'':>6}  missing lines"
+    yield f"{'file':<{width}}  {'reached':>11}  {'share':>7}  missing lines"
     for file in coverage.files:
         reached = f"{file.covered}/{file.total}"
-        yield f"{file.source.name:<{width}}  {reached:>11}  {_percent(file.percent):>6}  {file.missing_lines()}".rstrip()
-    yield f"{'total':<{width}}  {f'{coverage.covered}/{coverage.total}':>11}  {_percent(coverage.percent):>6}"
+        yield f"{file.source.name:<{width}}  {reached:>11}  {_percent(file.percent):>7}  {file.missing_lines()}".rstrip()
+    yield f"{'total':<{width}}  {f'{coverage.covered}/{coverage.total}':>11}  {_percent(coverage.percent):>7}"
 
 
 def missing_lines(coverage: Coverage) -> Iterator[str]:
