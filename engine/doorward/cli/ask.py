@@ -108,8 +108,8 @@ def evaluate(
 
     Unlike decisions, queries may use random numbers and the like without being told so; never the network.
     """
-    from doorward.run.exact import loads_exactly
     from doorward.engine import Engine
+    from doorward.run.exact import loads_exactly
     from doorward.run.values import UNDEFINED
 
     with reported():

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from doorward.cli import ask, author, explain, service
+from doorward.cli import ask, author, bundle, diff, explain, fmt, service, test
 
 __all__ = ["build", "main"]
 
@@ -34,6 +34,10 @@ def build() -> typer.Typer:
     author.register(app)
     ask.register(app)
     explain.register(app)
+    diff.register(app)
+    test.register(app)
+    fmt.register(app)
+    bundle.register(app)
     for entry in sorted(entry_points(group="doorward.commands"), key=lambda entry: entry.name):
         entry.load()(app)
     return app

@@ -30,7 +30,18 @@ def exact_number(text: str) -> int | float | Decimal:
 
 def loads_exactly(text: bytes) -> Any:
     """JSON with its numbers as exact as they are written. Raises ValueError or ArithmeticError."""
-    return exactly(text, orjson.loads(text))
+    try:
+        return exactly(text, orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        if "infinity" not in error.msg:
+            raise
+        document = json.loads(text, parse_float=exact_number, parse_constant=_refuse)
+        json.dumps(document, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
+        return document
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"`{constant}` is not JSON")
 
 
 def exactly(text: bytes, document: Any) -> Any:
