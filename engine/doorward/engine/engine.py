@@ -144,6 +144,11 @@ class Engine:
         return cls(policies_from(sources, data), strict=strict, limits=limits, capabilities=capabilities)
 
     @property
+    def program(self) -> Program:
+        """The checked program, for what looks at policies rather than asks them."""
+        return self._program
+
+    @property
     def statements(self) -> int:
         """How many statements and governed rules take part in decisions."""
         return len(self._program.statements) + len(self._program.governed_rules)
