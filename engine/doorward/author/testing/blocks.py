@@ -14,8 +14,10 @@ from doorward.author.testing.results import Failure, Outcome, Place, TestInfo, T
 from doorward.author.testing.situation import GivenError, Situation
 from doorward.author.testing.tested import DEFAULT_NOW_NS, Tested
 from doorward.author.testing.watch import Watch
+from doorward.compile import Replacements
 from doorward.decide.decision import Decision
 from doorward.decide.document import InvalidRequest
+from doorward.facts.postgres import Catalogue
 from doorward.run.errors import EvaluationError
 from doorward.run.reference.evaluator import Evaluator
 from doorward.run.reference.literals import literal
@@ -29,17 +31,24 @@ from doorward_dsl.syntax import Expectation, ExpectCondition, ExpectError, Given
 __all__ = ["BlockRunner"]
 
 _MAX_CASES: Final = 10_000
+_MOST_ERRORS: Final = 3
 
 
 @dataclass(slots=True)
 class _Asked:
     """A request that was decided."""
 
+    when: When
+    request: dict[str, Any]
     document: dict[str, Any]
     decision: Decision
+    catalogue: Catalogue | None
     now_ns: int
+    replacements: Replacements
     shared: Mapping[str, Value]
     expects_error: bool = False
+    explained: bool = False
+    """One failure has told how the decision came about: those after it need not."""
 
 
 class _Stopped(Exception):
@@ -100,14 +109,14 @@ class BlockRunner:
                 if isinstance(step, Given):
                     self._give(test, step, situation, case)
                 elif isinstance(step, When):
-                    failures += _unexpected_errors(asked)
+                    failures += self._unexpected_errors(asked)
                     asked = self._ask(test, step, situation, case)
                 elif asked is not None:
                     asked.expects_error |= isinstance(step, ExpectError)
                     failure = self._expect(test, step, asked)
                     if failure is not None:
                         failures.append(failure)
-            failures += _unexpected_errors(asked)
+            failures += self._unexpected_errors(asked)
         except _Stopped as stopped:
             return [*failures, stopped.failure], True
         return failures, False
@@ -140,7 +149,8 @@ class BlockRunner:
             raise _Stopped(_broken(str(error), when.span)) from None
         if self.watch is not None:
             self.watch.decided(when.kind, document, now_ns, replacements)
-        return _Asked(document, decision, now_ns, {**case, DECISION: decision.to_dict()})
+        shared = {**case, DECISION: decision.to_dict()}
+        return _Asked(when, request, document, decision, situation.catalogue, now_ns, replacements, shared)
 
     def _expect(self, test: CompiledTest, expected: Expectation, asked: _Asked) -> Failure | None:
         if isinstance(expected, ExpectCondition):
@@ -163,7 +173,7 @@ class BlockRunner:
             expected=wanted,
             actual=actual,
             decision=asked.decision.to_dict(),
-            explanation=summary(asked.decision),
+            explanation=self._explanation(asked, search=wanted.startswith("allow")),
         )
 
     def _condition(self, test: CompiledTest, expected: ExpectCondition, asked: _Asked) -> Failure | None:
@@ -187,8 +197,34 @@ class BlockRunner:
             span.text,
             () if line is None else line.values,
             decision=asked.decision.to_dict(),
-            explanation=summary(asked.decision),
+            explanation=self._explanation(asked, search=False),
         )
+
+    def _explanation(self, asked: _Asked, *, search: bool) -> str:
+        if asked.explained:
+            return ""
+        asked.explained = True
+        told = self.tested.explain(
+            asked.request, asked.catalogue, asked.now_ns, asked.replacements, search=search
+        )
+        return told or summary(asked.decision)
+
+    def _unexpected_errors(self, asked: _Asked | None) -> list[Failure]:
+        """What failed in a decision and no line expects: a policy that fails where nobody looks is no passed test."""
+        if asked is None or asked.expects_error:
+            return []
+        return [
+            Failure(
+                "an evaluation failed, which the test does not expect: write `expect error` where it is meant",
+                _place_named(error.place) or place_of(asked.when.span),
+                "",
+                expected="no error",
+                actual=f"{error.code}: {error.message}",
+                decision=asked.decision.to_dict(),
+                explanation=self._explanation(asked, search=False),
+            )
+            for error in asked.decision.errors[:_MOST_ERRORS]
+        ]
 
     @property
     def evaluator(self) -> Evaluator:
@@ -218,24 +254,9 @@ def _broken(message: str, span: Span) -> Failure:
     return Failure(message, place_of(span), span.text)
 
 
-def _unexpected_errors(asked: _Asked | None) -> list[Failure]:
-    """What failed in a decision and no line expects: a policy that fails where nobody looks is no passed test."""
-    if asked is None or asked.expects_error or not asked.decision.errors:
-        return []
-    error = asked.decision.errors[0]
-    return [_unexpected(asked.decision, error.place, f"{error.code}: {error.message}")]
-
-
-def _unexpected(decision: Decision, place: str, text: str) -> Failure:
-    file, line, column = (*place.rsplit(":", 2), "1", "1")[:3] if place.count(":") >= 2 else (place, "1", "1")
-    at = Place(file, int(line), int(column), int(line), int(column))
-    hint = "write `expect error` where that is meant"
-    return Failure(
-        f"an evaluation failed, which the test does not expect ({hint})",
-        at,
-        "",
-        expected="no error",
-        actual=text,
-        decision=decision.to_dict(),
-        explanation=summary(decision),
-    )
+def _place_named(place: str) -> Place | None:
+    """The place that a decision names as `file:line:column`; None where it names none."""
+    if not place:
+        return None
+    file, line, column = place.rsplit(":", 2)
+    return Place(file, int(line), int(column), int(line), int(column))

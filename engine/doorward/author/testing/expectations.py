@@ -83,7 +83,7 @@ def _verdict(expected: ExpectVerdict, decision: Decision, texts: Texts) -> Diffe
         return "no approval was expected", "no approval", _approvals(decision)
     if decision.verdict != expected.verdict:
         said = f"expected `{expected.verdict}`, but the verdict is `{decision.verdict}`"
-        return said, expected.verdict, summary(decision)
+        return said, expected.verdict, _shown_verdict(decision)
     if expected.reason is not None:
         text = texts(expected.reason)
         reasons = [reason.text for reason in decision.reasons]
@@ -91,7 +91,7 @@ def _verdict(expected: ExpectVerdict, decision: Decision, texts: Texts) -> Diffe
             return (
                 f"the verdict is `{decision.verdict}`, but for another reason",
                 f'{expected.verdict} "{text}"',
-                summary(decision),
+                _shown_verdict(decision),
             )
     groups = {texts(group) for group in expected.groups}
     asked = {group for approval in decision.approvals for group in approval.groups}
@@ -101,6 +101,11 @@ def _verdict(expected: ExpectVerdict, decision: Decision, texts: Texts) -> Diffe
     if within is not None and {approval.within_ms for approval in decision.approvals} != {within}:
         return "the wait for consent is another", f"within {_duration(within)}", _approvals(decision)
     return None
+
+
+def _shown_verdict(decision: Decision) -> str:
+    reasons = [f'{decision.verdict} "{reason.text}"' for reason in decision.reasons]
+    return "\n".join(reasons) or decision.verdict
 
 
 def _approvals(decision: Decision) -> str:
@@ -118,7 +123,8 @@ def _mask(expected: ExpectMask, decision: Decision, texts: Texts) -> Difference 
     masks = masks_in_force(decision)
     shown = "\n".join(f"mask {mask.target} with {_method(mask)}" for mask in masks) or "no mask"
     if decision.verdict == "block" and not expected.negated:
-        return "the request is blocked, so nothing is masked", expected.span.text, summary(decision)
+        wanted = expected.span.text.removeprefix("expect").strip()
+        return "the request is blocked, so nothing is masked", wanted, _shown_verdict(decision)
     if expected.negated and not expected.targets:
         return None if not masks else ("no mask was expected", "no mask", shown)
     for target in expected.targets:
@@ -190,7 +196,7 @@ def _credential(expected: ExpectCredential, decision: Decision, texts: Texts) ->
         )
     wanted = expected.span.text.removeprefix("expect").strip()
     if given is None:
-        return "no credential is given", wanted, summary(decision)
+        return "no credential is given", wanted, _shown_verdict(decision)
     role = None if expected.role is None else texts(expected.role)
     same = (
         (expected.ttl_ms is None or expected.ttl_ms == given.ttl_ms)

@@ -9,10 +9,11 @@ from typing import Any, Final
 from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
 from doorward.decide.document import Clock, complete
 from doorward.decide.evaluate import Decider, Evaluator
+from doorward.decide.explain import Explainer
 from doorward.decide.request import OPERATIONS, document_schemas
 from doorward.engine import PolicySet
 from doorward.engine.granted import granted_to_decisions, granted_to_queries
-from doorward.facts.postgres import AnalysisCache
+from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.access import patch
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
@@ -128,6 +129,36 @@ class Tested:
             analyses=self.analyses,
             grants=granted_to_decisions(self._capabilities),
         )
+
+    def explain(
+        self,
+        request: dict[str, Any],
+        catalogue: Catalogue | None,
+        now_ns: int,
+        replacements: Replacements,
+        *,
+        search: bool,
+    ) -> str:
+        """How a decision came about, in words; empty where functions or rules were replaced, which no explanation follows.
+
+        With `search`, also what would have had to differ for it to be allowed.
+        """
+        if replacements.functions or any(map(self.compiled.units_below, replacements.data)):
+            return ""
+        compiled = self.compiled
+        if replacements.data:
+            data = self.policies.data
+            for path, value in replacements.data.items():
+                data = patch(data, path, value)
+            compiled = compile_program(self.program, data)
+        explainer = Explainer(
+            compiled,
+            self.policies.revision,
+            limits=self.limits,
+            analyses=self.analyses,
+            grants=granted_to_decisions(self._capabilities),
+        )
+        return explainer.explain(request, catalogue, now_ns, search=search).to_text()
 
     def document(self, request: dict[str, Any], facts: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
         """The document that policies saw of a request."""
