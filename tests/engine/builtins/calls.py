@@ -46,7 +46,7 @@ def call(name: str, *arguments: Value, context: Call | None = None) -> Value:
 def parameters(name: str) -> list[inspect.Parameter]:
     """The parameters of a built-in that policies give arguments for."""
     listed = inspect.signature(BUILTINS[name].call).parameters.values()
-    return [parameter for parameter in listed if parameter.name != "call"]
+    return [parameter for parameter in listed if parameter.name not in ("call", "meter")]
 
 
 def value(written: Any) -> Value:

@@ -74,6 +74,7 @@ def test_json_round_trip(document: Any) -> None:
 
 @given(documents)
 def test_yaml_round_trip(document: Any) -> None:
+    assume('"<<"' not in call("json.marshal", document))  # a merge key when read back, as go-yaml writes it
     assert equal(call("yaml.unmarshal", call("yaml.marshal", document)), document)
 
 

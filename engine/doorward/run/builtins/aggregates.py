@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import reduce
 from typing import Final
 
 from doorward.run.values import UNDEFINED, Value, compare, ordered
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .numeric import Wide, sized, wide
 from .operands import ARRAYS, NUMBERS, SETS, exact_integer, members, wrong_element, wrong_type
 
@@ -45,15 +46,25 @@ def _numbers(name: str, collection: Value) -> tuple[Sequence[Value], list[int] |
     return values, exact
 
 
-def total(collection: Value) -> Value:
+def _charge(meter: Meter, values: Sequence[Value]) -> None:
+    """Take what calculating with these numbers is worth: those with a fraction are read digit by digit."""
+    meter.charge(sum(_STEPS.get(type(value), 1) for value in values))
+
+
+_STEPS: Final[dict[type, int]] = {float: 4, Decimal: 64}
+
+
+def total(meter: Meter, collection: Value) -> Value:
     values, exact = _numbers("sum", collection)
+    _charge(meter, values)
     if exact is not None:
         return sized("sum", sum(exact))
     return reduce(Wide.__add__, map(wide, values), Wide(0, 0)).number()
 
 
-def product(collection: Value) -> Value:
+def product(meter: Meter, collection: Value) -> Value:
     values, exact = _numbers("product", collection)
+    _charge(meter, values)
     if exact is not None:
         return reduce(lambda x, y: sized("product", x * y), exact, 1)
     return reduce(Wide.__mul__, map(wide, values), Wide(1, 0, bits=53)).number()
@@ -83,11 +94,9 @@ def some_true(collection: Value) -> bool:
     return any(value is True for value in _listed("any", collection, "array", "set"))
 
 
-BUILTINS: Final = pure(
+_PURE: Final = pure(
     {
         "count": count,
-        "sum": total,
-        "product": product,
         "max": _extreme("max", 1),
         "min": _extreme("min", -1),
         "sort": in_order,
@@ -95,3 +104,5 @@ BUILTINS: Final = pure(
         "any": some_true,
     }
 )
+
+BUILTINS: Final = {**_PURE, **contextual({"sum": total, "product": product})}

@@ -10,10 +10,17 @@ from typing import Any, Protocol
 from doorward.run.effects import Grants
 from doorward.run.values import Value
 
-__all__ = ["Builtin", "BuiltinCall", "Table", "contextual", "pure"]
+__all__ = ["Builtin", "BuiltinCall", "Meter", "Table", "contextual", "pure"]
 
 
-class BuiltinCall(Protocol):
+class Meter(Protocol):
+    """What work is charged to. Built-ins that ask no more of their call depend on nothing but their arguments."""
+
+    def charge(self, steps: int) -> None:
+        """Take `steps` from the budget of the query; raises BudgetExceeded when none are left."""
+
+
+class BuiltinCall(Meter, Protocol):
     """The call a built-in runs in. One per query, never shared between threads."""
 
     @property
@@ -25,9 +32,6 @@ class BuiltinCall(Protocol):
         """What built-ins must remember for the length of the query, keyed by tuples that start with their
         name.
         """
-
-    def charge(self, steps: int) -> None:
-        """Take `steps` from the budget of the query; raises BudgetExceeded when none are left."""
 
     @property
     def grants(self) -> Grants:
@@ -41,7 +45,7 @@ class BuiltinCall(Protocol):
 class Builtin:
     """A built-in function.
 
-    `call` takes the arguments (all defined), after the `BuiltinCall` where `needs_call`, and returns a value
+    `call` takes the arguments (all defined), after the `BuiltinCall` or `Meter` where `needs_call`, and returns a value
     or `UNDEFINED`; it raises `BuiltinError` or `TypeMismatchError`. A `relation` returns an iterable of
     values instead, each of which is an answer.
     """
@@ -62,5 +66,5 @@ def pure(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
 
 
 def contextual(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
-    """A table of built-ins that take the call as their first argument."""
+    """A table of built-ins that take the call, or no more of it than its meter, as their first argument."""
     return {name: Builtin(name, function, needs_call=True) for name, function in functions.items()}

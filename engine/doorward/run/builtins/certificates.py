@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any, Final
 
 from cryptography import x509
@@ -14,7 +15,7 @@ from cryptography.x509.oid import ExtensionOID
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import BuiltinCall, contextual, pure
+from .builtin import BuiltinCall, Meter, contextual, pure
 from .certificate_fields import (
     certificate_fields,
     extended_usages,
@@ -30,6 +31,8 @@ __all__ = ["BUILTINS"]
 
 _BEGIN: Final = "-----BEGIN"
 _MAX_CERTIFICATES: Final = 100
+_CERTIFICATE_STEPS: Final = 500
+"""What reading a certificate takes, and verifying the signature on it."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _USAGES: Final = {
     f"KeyUsage{name}": number
@@ -78,19 +81,20 @@ def _pem_text(given: str) -> str | bytes:
     return text(data) if data.startswith(_BEGIN.encode()) else data
 
 
-def _certificates(given: str) -> list[x509.Certificate]:
+def _certificates(meter: Meter, given: str) -> list[x509.Certificate]:
     source = _pem_text(given)
     try:
         if isinstance(source, bytes):
             parts = _der_parts(source)
         else:
-            blocks = list(pem_blocks(source))
+            blocks = list(islice(pem_blocks(source), _MAX_CERTIFICATES + 1))
             for block in blocks:
                 if block.label != "CERTIFICATE":
                     raise _Unreadable(f"PEM block type is '{block.label}', expected CERTIFICATE")
             parts = [block.data for block in blocks]
         if len(parts) > _MAX_CERTIFICATES:
             raise _Unreadable(f"more than {_MAX_CERTIFICATES} certificates")
+        meter.charge(_CERTIFICATE_STEPS * len(parts))
         return [x509.load_der_x509_certificate(part) for part in parts]
     except _Unreadable:
         raise
@@ -100,25 +104,26 @@ def _certificates(given: str) -> list[x509.Certificate]:
 
 def _der_parts(data: bytes) -> list[bytes]:
     """The elements of DER that stand one after the other."""
-    parts = []
-    while data:
-        if len(data) < 2:
+    parts: list[bytes] = []
+    place = 0
+    while place < len(data) and len(parts) <= _MAX_CERTIFICATES:
+        if len(data) < place + 2:
             raise _Unreadable("x509: malformed certificate")
-        size, start = data[1], 2
+        size, start = data[place + 1], 2
         if size & 0x80:
             start = 2 + (size & 0x7F)
-            size = int.from_bytes(data[2:start], "big")
-        if start > 6 or start + size > len(data):
+            size = int.from_bytes(data[place + 2 : place + start], "big")
+        if start > 6 or place + start + size > len(data):
             raise _Unreadable("x509: malformed certificate")
-        parts.append(data[: start + size])
-        data = data[start + size :]
+        parts.append(data[place : place + start + size])
+        place += start + size
     return parts
 
 
-def parse(value: Value) -> Value:
+def parse(meter: Meter, value: Value) -> Value:
     name = "crypto.x509.parse_certificates"
     try:
-        return _fields(_certificates(string(name, 1, value)))
+        return _fields(_certificates(meter, string(name, 1, value)))
     except (_Unreadable, x509.DuplicateExtension) as error:
         raise BuiltinError(f"{name}: {error}") from None
 
@@ -141,7 +146,7 @@ class _Demands:
 
 def parse_and_verify(call: BuiltinCall, value: Value) -> Value:
     name = "crypto.x509.parse_and_verify_certificates"
-    return _verified(string(name, 1, value), _Demands(_at(call.now_ns)), strings=True)
+    return _verified(call, string(name, 1, value), _Demands(_at(call.now_ns)), strings=True)
 
 
 def _at(ns: int) -> datetime:
@@ -151,7 +156,7 @@ def _at(ns: int) -> datetime:
 def parse_and_verify_with_options(call: BuiltinCall, value: Value, options: Value) -> Value:
     name = "crypto.x509.parse_and_verify_certificates_with_options"
     given = string(name, 1, value)
-    return _verified(given, _demands(name, call, mapping(name, 2, options)), strings=False)
+    return _verified(call, given, _demands(name, call, mapping(name, 2, options)), strings=False)
 
 
 def _demands(name: str, call: BuiltinCall, options: dict[Any, Value]) -> _Demands:
@@ -180,10 +185,10 @@ def _demands(name: str, call: BuiltinCall, options: dict[Any, Value]) -> _Demand
     return _Demands(instant, host, tuple(usages))
 
 
-def _verified(given: str, demands: _Demands, *, strings: bool) -> Value:
+def _verified(meter: Meter, given: str, demands: _Demands, *, strings: bool) -> Value:
     try:
-        certificates = _certificates(given)
-        chain = _chain(certificates, demands) if len(certificates) > 1 else None
+        certificates = _certificates(meter, given)
+        chain = _chain(meter, certificates, demands) if len(certificates) > 1 else None
         fields = _fields(chain) if chain is not None else []
     except (_Unreadable, ValueError, UnsupportedAlgorithm):
         return [False, []]
@@ -193,7 +198,9 @@ def _verified(given: str, demands: _Demands, *, strings: bool) -> Value:
     return [chain is not None, fields]
 
 
-def _chain(certificates: list[x509.Certificate], demands: _Demands) -> list[x509.Certificate] | None:
+def _chain(
+    meter: Meter, certificates: list[x509.Certificate], demands: _Demands
+) -> list[x509.Certificate] | None:
     """The way from the last certificate, the leaf, to the first, the root; None where there is none."""
     root, leaf, between = certificates[0], certificates[-1], certificates[1:-1]
     if not _names(leaf, demands.host):
@@ -207,6 +214,7 @@ def _chain(certificates: list[x509.Certificate], demands: _Demands) -> list[x509
             continue
         if path[-1] == root:
             return path
+        meter.charge(_CERTIFICATE_STEPS * len(certificates))
         if _issued(path[-1], root):
             waiting.append([*path, root])
         waiting[:0] = [[*path, one] for one in between if one not in path and _issued(path[-1], one)]
@@ -276,44 +284,49 @@ def parse_request(value: Value) -> Value:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def _keys(name: str, given: str) -> list[Any]:
+def _keys(meter: Meter, name: str, given: str, most: int = 1) -> list[Any]:
+    """The first private keys in a text; those that come after them are not looked at."""
     try:
-        return [found for block in pem_blocks(given) if (found := private_key(block)) is not None]
+        found = (private_key(block, meter.charge) for block in pem_blocks(given))
+        return list(islice((one for one in found if one is not None), most))
     except SigningError as error:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def parse_rsa_private_key(value: Value) -> Value:
+def parse_rsa_private_key(meter: Meter, value: Value) -> Value:
     name = "crypto.x509.parse_rsa_private_key"
     given = string(name, 1, value)
     if not given:
         raise BuiltinError(f"{name}: input PEM data was empty")
     try:
         source = _pem_text(given)
-        found = _keys(name, source) if isinstance(source, str) else []
+        found = _keys(meter, name, source) if isinstance(source, str) else []
         return jwk_from_private(found[0]) if found else None
     except (_Unreadable, SigningError) as error:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def parse_private_keys(value: Value) -> Value:
+def parse_private_keys(meter: Meter, value: Value) -> Value:
     name = "crypto.parse_private_keys"
     given = string(name, 1, value)
     if not given:
         return None
     data = decode_base64(given)
-    return [private_key_fields(one) for one in _keys(name, given if data is None else text(data))]
+    found = _keys(meter, name, given if data is None else text(data), _MAX_CERTIFICATES + 1)
+    if len(found) > _MAX_CERTIFICATES:
+        raise BuiltinError(f"{name}: more than {_MAX_CERTIFICATES} keys")
+    return [private_key_fields(one) for one in found]
 
 
-def parse_keypair(certificate: Value, key: Value) -> Value:
+def parse_keypair(meter: Meter, certificate: Value, key: Value) -> Value:
     name = "crypto.x509.parse_keypair"
     try:
-        chain = _certificates(string(name, 1, certificate))
+        chain = _certificates(meter, string(name, 1, certificate))
         source = _pem_text(string(name, 1, key))
         if isinstance(source, bytes):
-            found = [private_key(Pem("PRIVATE KEY", source, 0))]
+            found = [private_key(Pem("PRIVATE KEY", source, 0), meter.charge)]
         else:
-            found = _keys(name, source)
+            found = _keys(meter, name, source)
         if not chain or not found:
             raise _Unreadable("tls: failed to find a certificate and a private key")
         if chain[0].public_key() != found[0].public_key():
@@ -333,17 +346,13 @@ def parse_keypair(certificate: Value, key: Value) -> Value:
 
 
 BUILTINS: Final = {
-    **pure(
+    **pure({"crypto.x509.parse_certificate_request": parse_request}),
+    **contextual(
         {
             "crypto.x509.parse_certificates": parse,
-            "crypto.x509.parse_certificate_request": parse_request,
             "crypto.x509.parse_rsa_private_key": parse_rsa_private_key,
             "crypto.x509.parse_keypair": parse_keypair,
             "crypto.parse_private_keys": parse_private_keys,
-        }
-    ),
-    **contextual(
-        {
             "crypto.x509.parse_and_verify_certificates": parse_and_verify,
             "crypto.x509.parse_and_verify_certificates_with_options": parse_and_verify_with_options,
         }

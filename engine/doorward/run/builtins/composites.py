@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from doorward.run.errors import TypeMismatchError
-from doorward.run.values import Value, equal, key
+from doorward.run.values import Value, equal, key, unkey
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .operands import (
     ARRAYS,
     MAX_ITEMS,
@@ -75,15 +75,23 @@ def difference(left: Value, right: Value) -> Value:
     return set_of("set_diff", 1, left) - set_of("set_diff", 2, right)
 
 
-def intersection(sets: Value) -> Value:
-    found = [set_of("intersection", 1, item) for item in members(set_of("intersection", 1, sets))]
+def intersection(meter: Meter, sets: Value) -> Value:
+    found = _sets(meter, "intersection", sets)
     return frozenset.intersection(*map(frozenset, found)) if found else frozenset()
 
 
-def union(sets: Value) -> Value:
-    found = [set_of("union", 1, item) for item in members(set_of("union", 1, sets))]
+def union(meter: Meter, sets: Value) -> Value:
+    found = _sets(meter, "union", sets)
     bounded("union", sum(map(len, found)), MAX_ITEMS)
     return frozenset().union(*found)
+
+
+def _sets(meter: Meter, name: str, sets: Value) -> list[AbstractSet[Any]]:
+    found = list(map(unkey, set_of(name, 1, sets)))
+    if not all(type(item) in SETS for item in found):
+        found = [set_of(name, 1, item) for item in members(sets)]  # in order, for always the same error
+    meter.charge(sum(map(len, found)))
+    return found
 
 
 def keys_of(value: Value) -> Value:
@@ -135,11 +143,25 @@ def merge(left: Value, right: Value) -> Value:
 
 def merge_all(objects: Value) -> Value:
     merged: dict[Any, Value] = {}
+    own: set[int] = set()
     for item in array("object.union_n", 1, objects):
         if type(item) is not dict:
             raise wrong_element("object.union_n", 1, objects, item, "object")
-        merged = _merged(merged, item)
+        _merge_into(merged, item, own)
     return merged
+
+
+def _merge_into(target: dict[Any, Value], other: dict[Any, Value], own: set[int]) -> None:
+    """Merge in place. `own` are the identities of the objects inside that were made here and may be changed."""
+    for form, item in other.items():
+        old = target.get(form)
+        if type(old) is not dict or type(item) is not dict:
+            target[form] = item
+            continue
+        if id(old) not in own:
+            old = target[form] = dict(old)
+            own.add(id(old))
+        _merge_into(old, item, own)
 
 
 def subset(whole: Value, inner: Value) -> bool:
@@ -176,9 +198,29 @@ def _within_set(whole: AbstractSet[Any], inner: AbstractSet[Any]) -> bool:
 
 
 def _within_array(whole: Sequence[Value], inner: Sequence[Value]) -> bool:
-    """Whether the items of `inner` stand in `whole` one after the other."""
-    size = len(inner)
-    return any(all(map(equal, whole[start : start + size], inner)) for start in range(len(whole) - size + 1))
+    """Whether the items of `inner` stand in `whole` one after the other.
+
+    As Knuth, Morris and Pratt do it: no item is looked at again and again.
+    """
+    wanted = list(map(key, inner))
+    if not wanted:
+        return True
+    # by how many items a match of so many can be shorter and still be one
+    shorter = [0] * len(wanted)
+    size = 0
+    for place in range(1, len(wanted)):
+        while size and wanted[place] != wanted[size]:
+            size = shorter[size - 1]
+        size += wanted[place] == wanted[size]
+        shorter[place] = size
+    size = 0
+    for form in map(key, whole):
+        while size and form != wanted[size]:
+            size = shorter[size - 1]
+        size += form == wanted[size]
+        if size == len(wanted):
+            return True
+    return False
 
 
 _SUBSETS: Final[dict[tuple[str, str], Callable[[Any, Any], bool]]] = {
@@ -188,15 +230,13 @@ _SUBSETS: Final[dict[tuple[str, str], Callable[[Any, Any], bool]]] = {
 }
 
 
-BUILTINS: Final = pure(
+_PURE: Final = pure(
     {
         "array.concat": concat,
         "array.flatten": flatten,
         "array.slice": part,
         "array.reverse": backwards,
         "set_diff": difference,
-        "intersection": intersection,
-        "union": union,
         "object.keys": keys_of,
         "object.get": get,
         "object.filter": keep,
@@ -206,3 +246,5 @@ BUILTINS: Final = pure(
         "object.subset": subset,
     }
 )
+
+BUILTINS: Final = {**_PURE, **contextual({"intersection": intersection, "union": union})}

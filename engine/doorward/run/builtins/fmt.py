@@ -14,7 +14,7 @@ from typing import Final
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .numeric import number_text
+from .numeric import number_text, sized
 from .operands import MAX_TEXT, NUMBERS, utf8
 from .terms import quoted, term_text
 
@@ -226,6 +226,7 @@ def _put(verb: _Verb, argument: Argument) -> str:
 
 def _integer(verb: _Verb, value: int) -> str | None:
     letter = verb.letter
+    sized("sprintf", value)
     if letter in "dv" or (letter == "s" and not _small(value)):
         digits, prefix = str(abs(value)), ""
     elif letter in _BASES:

@@ -8,7 +8,7 @@ from doorward.run.errors import ConflictError
 from doorward.run.values import Value, unkey
 
 from . import fmt
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .numeric import Number, sized, wide
 from .operands import SETS, array, bounded, number, operand_error, string
 from .terms import bare
@@ -18,8 +18,9 @@ __all__ = ["BUILTINS"]
 _RADIXES: Final = {2: "b", 8: "o", 10: "d", 16: "x"}
 
 
-def sprintf(template: Value, values: Value) -> Value:
+def sprintf(meter: Meter, template: Value, values: Value) -> Value:
     text = string("sprintf", 1, template)
+    meter.charge(text.count("%"))
     return fmt.sprintf(text, list(array("sprintf", 2, values)))
 
 
@@ -56,9 +57,8 @@ def note(*_values: Value) -> bool:
     return True
 
 
-BUILTINS: Final = pure(
+_PURE: Final = pure(
     {
-        "sprintf": sprintf,
         "format_int": format_int,
         "internal.template_string": template_string,
         "internal.print": note,
@@ -67,3 +67,5 @@ BUILTINS: Final = pure(
         "trace": note,
     }
 )
+
+BUILTINS: Final = {**_PURE, **contextual({"sprintf": sprintf})}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from doorward.run.errors import BuiltinError
 from doorward.run.values import UNDEFINED, Value, equal, key, type_name
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .composites import child
 from .operands import ARRAYS, NUMBERS, SETS, array, exact_integer, mapping, members, operand_error, wrong_type
 from .terms import term_text
@@ -17,6 +17,7 @@ from .terms import term_text
 __all__ = ["BUILTINS"]
 
 _GONE: Final = object()
+_COLLECTIONS: Final = frozenset({dict, *ARRAYS, *SETS})
 _INDEX: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -126,8 +127,9 @@ class _Patch:
     on.
     """
 
-    def __init__(self, document: Value) -> None:
+    def __init__(self, document: Value, charge: Callable[[int], None]) -> None:
         self.document = document
+        self.charge = charge
         self.owned: dict[int, Value] = {}
 
     def own(self, value: Value) -> Value:
@@ -135,6 +137,7 @@ class _Patch:
         if id(value) in self.owned:
             return value
         kind = type(value)
+        self.charge(len(value))
         copy: Value = dict(value) if kind is dict else list(value) if kind in ARRAYS else set(value)
         self.owned[id(copy)] = copy
         return copy
@@ -247,9 +250,9 @@ def _scalar(value: Value) -> str:
     return f"{term_text(value)} (type: ast.{type_name(value).title()})"
 
 
-def patch(document: Value, operations: Value) -> Value:
+def patch(meter: Meter, document: Value, operations: Value) -> Value:
     name = "json.patch"
-    target = _Patch(document)
+    target = _Patch(document, meter.charge)
     for operation in array(name, 2, operations):
         if type(operation) is not dict:
             raise BuiltinError(
@@ -281,6 +284,7 @@ def _apply(target: _Patch, operation: dict[Any, Value]) -> None:
         target.put(path, value)
     elif op == "test":
         found, wanted = target.get(path), _attribute(operation, "value")
+        target.charge(len(wanted) if type(wanted) in _COLLECTIONS else 1)
         if found is _GONE or not equal(found, wanted):
             raise BuiltinError(
                 "json.patch: value from EditTree != patch value."
@@ -296,4 +300,7 @@ def _attribute(operation: dict[Any, Value], attribute: str) -> Value:
     return operation[attribute]
 
 
-BUILTINS: Final = pure({"json.patch": patch, "json.remove": remove, "json.filter": keep})
+BUILTINS: Final = {
+    **contextual({"json.patch": patch}),
+    **pure({"json.remove": remove, "json.filter": keep}),
+}

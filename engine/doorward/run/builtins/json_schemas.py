@@ -1,25 +1,26 @@
 """JSON Schema: whether a schema is one, and whether a document is valid under it.
 
-Patterns are matched by RE2 and references to elsewhere are never fetched.
+Patterns are matched by RE2, references to elsewhere are never fetched, and every keyword that is applied to a part of
+the document takes its steps from the budget: a schema that refers to itself may have exponentially much to apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import wraps
 from itertools import islice
 from typing import Any, Final
 
-from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, ValidationError
-from jsonschema.exceptions import SchemaError
+from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from doorward.run.errors import BuiltinError
-from doorward.run.values import Value
+from doorward.run.values import Value, key
 
-from .builtin import pure
+from .builtin import Meter, contextual
 from .json_text import json_text, parse_json, plain
 from .operands import ARRAYS
 from .regexes import compiled
@@ -28,6 +29,38 @@ __all__ = ["BUILTINS"]
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "null", "object", "string")
 _MAX_ERRORS: Final = 1_000
+_STEPS: Final = 8
+"""What it takes to apply a keyword to a value, and again for each part of either."""
+_PATTERN_STEPS: Final = 500
+"""What it takes to compile a pattern."""
+
+_Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
+
+
+class _Meter(FormatChecker):
+    """What applying a schema takes from the budget.
+
+    It stands in the place of the checker of formats, of which none are checked: of the things that a validator hands
+    down to those of its parts, that is the one that is ours to choose.
+    """
+
+    def __init__(self, charge: Callable[[int], None]) -> None:
+        super().__init__(())
+        self.charge = charge
+
+
+def _metered(keyword: _Keyword) -> _Keyword:
+    @wraps(keyword)
+    def apply(validator: Any, value: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
+        parts = 1
+        if type(value) is list or type(value) is dict:
+            parts += len(value)
+        if type(instance) is list or type(instance) is dict:
+            parts += len(instance)
+        validator.format_checker.charge(_STEPS * parts)
+        return keyword(validator, value, instance, schema) or ()
+
+    return apply
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -41,6 +74,7 @@ def _pattern_properties(
     if type(instance) is not dict:
         return
     for pattern, schema in patterns.items():
+        validator.format_checker.charge(4 * len(instance))
         expression = compiled(pattern)
         for name, value in instance.items():
             if expression.search(name) is not None:
@@ -51,6 +85,7 @@ def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Ite
     if type(instance) is not dict:
         return
     patterns = [compiled(pattern) for pattern in schema.get("patternProperties", {})]
+    validator.format_checker.charge(4 * len(patterns) * len(instance))
     for name in sorted(instance):
         if name in schema.get("properties", {}) or any(one.search(name) for one in patterns):
             continue
@@ -60,15 +95,27 @@ def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Ite
             yield from validator.descend(instance[name], allowed, path=name)
 
 
-_OWN: Final = {
+def _unique(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if wanted and type(instance) is list and len(set(map(key, instance))) < len(instance):
+        yield ValidationError("has items that are equal")
+
+
+def _no_format(_validator: Any, _format: Any, _instance: Any, _schema: Any) -> tuple[()]:
+    return ()
+
+
+_OWN: Final[dict[str, _Keyword]] = {
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional,
+    "uniqueItems": _unique,
+    "format": _no_format,
 }
 
 
 def _extended(kind: Any) -> Any:
-    return extend(kind, _OWN)  # type: ignore[no-untyped-call]
+    keywords = {name: _metered(keyword) for name, keyword in {**kind.VALIDATORS, **_OWN}.items()}
+    return extend(kind, keywords)  # type: ignore[no-untyped-call]
 
 
 _DRAFTS: Final = {
@@ -98,31 +145,32 @@ def _floats(value: Any) -> Any:
     return float(value) if type(value) is Decimal else value
 
 
-def _validator(schema: Any) -> Any:
+def _validator(schema: Any, meter: _Meter) -> Any:
     """The validator of a schema; raises ValueError where the schema is not one."""
     if type(schema) is not dict and type(schema) is not bool:
         raise ValueError("schema is invalid")
     named = str(schema.get("$schema", "")).rstrip("#") if type(schema) is dict else ""
     kind = _DRAFTS.get(named, _USUAL)
-    _check_types(schema)
-    try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(_wrong(error)) from None
-    return kind(schema, registry=Registry())
+    _check_types(schema, meter)
+    # without `$schema`, which would take the schema of schemas out of our hands wherever it refers to itself
+    schemas = {name: value for name, value in kind.META_SCHEMA.items() if name != "$schema"}
+    for error in kind(schemas, format_checker=meter).iter_errors(schema):
+        place = ".".join(map(str, error.absolute_path)) or "(root)"
+        raise ValueError(f"{place}: {error.message}")
+    return kind(schema, registry=Registry(), format_checker=meter)
 
 
-def _wrong(error: SchemaError) -> str:
-    place = ".".join(map(str, error.absolute_path)) or "(root)"
-    return f"{place}: {error.message}"
+def _check_types(schema: Any, meter: _Meter) -> None:
+    """Names of types first, since they are what is mistyped, and go-jsonschema names the ones it knows.
 
-
-def _check_types(schema: Any) -> None:
-    """Names of types first, since they are what is mistyped, and go-jsonschema names the ones it knows."""
+    A schema within the schema loses its `$schema`, which would take it out of our hands.
+    """
     waiting = [schema]
     while waiting:
         here = waiting.pop()
         if type(here) is dict:
+            if type(here.get("$schema")) is str:
+                del here["$schema"]
             kinds = here.get("type")
             for kind in kinds if type(kinds) is list else [kinds]:
                 if type(kind) is str and kind not in _TYPES:
@@ -132,6 +180,7 @@ def _check_types(schema: Any) -> None:
                     )
             pattern = here.get("pattern")
             if type(pattern) is str:
+                meter.charge(_PATTERN_STEPS)
                 compiled(pattern)
             waiting.extend(
                 here[name] for name in sorted(here, reverse=True) if name not in ("enum", "const", "default")
@@ -140,19 +189,19 @@ def _check_types(schema: Any) -> None:
             waiting.extend(reversed(here))
 
 
-def verify_schema(schema: Value) -> Value:
+def verify_schema(meter: Meter, schema: Value) -> Value:
     try:
-        _validator(_loaded(schema))
+        _validator(_loaded(schema), _Meter(meter.charge))
     except (ValueError, RecursionError) as error:
         return [False, f"jsonschema: {error}"]
     return [True, None]
 
 
-def match_schema(document: Value, schema: Value) -> Value:
+def match_schema(meter: Meter, document: Value, schema: Value) -> Value:
     name = "json.match_schema"
     try:
         instance = _loaded(document)
-        validator = _validator(_loaded(schema))
+        validator = _validator(_loaded(schema), _Meter(meter.charge))
         errors = list(islice(validator.iter_errors(instance), _MAX_ERRORS))
         found = [shown for error in errors for shown in _explained(error)]
         if any(error.relative_schema_path[0] == "allOf" for error in errors):
@@ -265,4 +314,4 @@ def _repeated(instance: Any) -> str:
     return ""
 
 
-BUILTINS: Final = pure({"json.match_schema": match_schema, "json.verify_schema": verify_schema})
+BUILTINS: Final = contextual({"json.match_schema": match_schema, "json.verify_schema": verify_schema})

@@ -13,7 +13,7 @@ from doorward.run.values import Value, key, type_name
 
 from .builtin import pure
 from .numeric import Number, number_text, parse_number
-from .operands import ARRAYS, NUMBERS, SETS, items, mapping, members, operand_error, string
+from .operands import ARRAYS, NUMBERS, SETS, bounded, items, mapping, members, operand_error, string
 from .terms import MAX_NESTING, quoted, term_text
 
 __all__ = ["BUILTINS", "json_problem", "json_text", "json_value", "parse_json", "plain"]
@@ -135,7 +135,18 @@ def marshal_with_options(value: Value, options: Value) -> Value:
             raise operand_error(name, 2, f"object contained unknown key {term_text(option)}")
     if not (implied if asked is None else asked):
         return json_text(value)
-    return prefix + _written(plain(value), "\n" + prefix, indent)
+    laid_out = plain(value)
+    bounded(name, len(prefix) + _size(laid_out, 1 + len(prefix), len(indent)))
+    return prefix + _written(laid_out, "\n" + prefix, indent)
+
+
+def _size(value: Any, line: int, indent: int) -> int:
+    """How much white space laying out takes: `line` characters before each part, and `indent` more within it."""
+    if type(value) is not dict and type(value) is not list:
+        return 0
+    inner = line + indent
+    parts = value.values() if type(value) is dict else value
+    return len(value) * inner + line + sum(_size(part, inner, indent) for part in parts)
 
 
 def unmarshal(text: Value) -> Value:

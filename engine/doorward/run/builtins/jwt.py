@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from doorward.run.errors import BuiltinError
-from doorward.run.values import Value, compare
+from doorward.run.values import Value, compare, type_name
 
-from .builtin import BuiltinCall, contextual, pure
+from .builtin import BuiltinCall, Meter, contextual, pure
 from .effectful import effectful
 from .encoding import base64url_problem, decode_base64url
 from .json_text import is_valid, json_problem, json_text, parse_json
@@ -126,30 +126,35 @@ def _keys(name: str, given: str) -> list[VerificationKey]:
 
 
 def _right(
-    keys: list[VerificationKey], algorithm: str, claims: _Claims, signed: bytes, signature: bytes
+    meter: Meter,
+    keys: list[VerificationKey],
+    algorithm: str,
+    claims: _Claims,
+    signed: bytes,
+    signature: bytes,
 ) -> bool:
     """Whether the key that the token names, or else one that may be used, made the signature."""
     if claims.key:
         for key in keys:
             if key.name == claims.key:
-                return verify(key.key, algorithm, signed, signature)
+                return verify(key.key, algorithm, signed, signature, meter.charge)
     fitting = (key for key in keys if not key.algorithm or key.algorithm == claims.algorithm)
-    return any(verify(key.key, algorithm, signed, signature) for key in fitting)
+    return any(verify(key.key, algorithm, signed, signature, meter.charge) for key in fitting)
 
 
-def _verifier(name: str, algorithm: str) -> Callable[[Value, Value], Value]:
-    def verify_public(value: Value, key: Value) -> bool:
+def _verifier(name: str, algorithm: str) -> Callable[[Meter, Value, Value], Value]:
+    def verify_public(meter: Meter, value: Value, key: Value) -> bool:
         token = _split(name, value)
         keys = _keys(name, string(name, 2, key))
         signature = _decoded(name, token.signature)
         claims = _claims(name, _header(name, token))
-        return _right(keys, algorithm, claims, token.signed, signature)
+        return _right(meter, keys, algorithm, claims, token.signed, signature)
 
-    def verify_secret(value: Value, secret: Value) -> bool:
+    def verify_secret(meter: Meter, value: Value, secret: Value) -> bool:
         string(name, 1, value)
         key = utf8(string(name, 2, secret))
         token = _split(name, value)
-        return verify(key, algorithm, token.signed, _decoded(name, token.signature))
+        return verify(key, algorithm, token.signed, _decoded(name, token.signature), meter.charge)
 
     return verify_secret if algorithm.startswith("HS") else verify_public
 
@@ -220,7 +225,7 @@ def decode_verify(call: BuiltinCall, value: Value, options: Value) -> Value:
         keys = [VerificationKey(utf8(constraints.secret))] if constraints.keys is None else constraints.keys
         if constraints.keys is None:
             claims.key = ""
-        if not _right(keys, claims.algorithm, claims, token.signed, signature):
+        if not _right(call, keys, claims.algorithm, claims, token.signed, signature):
             return refused
         payload = _decoded(name, token.payload, "payload")
         if claims.content.upper() != "JWT":
@@ -252,18 +257,18 @@ def _accepted(name: str, constraints: _Constraints, payload: dict[str, Any]) -> 
 
 
 def encode_sign(call: BuiltinCall, header: Value, payload: Value, key: Value) -> Value:
-    return _signed("io.jwt.encode_sign", json_text(header), json_text(payload), json_text(key))
+    return _signed(call, "io.jwt.encode_sign", json_text(header), json_text(payload), json_text(key))
 
 
 def encode_sign_raw(call: BuiltinCall, header: Value, payload: Value, key: Value) -> Value:
     name = "io.jwt.encode_sign_raw"
     jwk = string(name, 3, key)
-    return _signed(name, string(name, 1, header), string(name, 2, payload), jwk)
+    return _signed(call, name, string(name, 1, header), string(name, 2, payload), jwk)
 
 
-def _signed(name: str, header: str, payload: str, jwk: str) -> str:
+def _signed(meter: Meter, name: str, header: str, payload: str, jwk: str) -> str:
     try:
-        keys = jwk_keys(jwk, "failed to parse JWK")
+        keys = jwk_keys(jwk, "failed to parse JWK", meter.charge)
     except SigningError as error:
         raise BuiltinError(f"{name}: {error}") from None
     if not keys:
@@ -274,7 +279,12 @@ def _signed(name: str, header: str, payload: str, jwk: str) -> str:
         fields = None
     algorithm = fields.get("alg") if type(fields) is dict else None
     if type(algorithm) is not str:
-        raise BuiltinError(f"{name}: missing or invalid 'alg' header")
+        problem = 'jwsbb: header "alg" not found'
+        if not header.strip():
+            problem = 'cannot parse JSON: cannot parse empty string; unparsed tail: ""'
+        elif type(fields) is dict and "alg" in fields:
+            problem = f"value doesn't contain string; it contains {type_name(algorithm)}"
+        raise BuiltinError(f"{name}: missing or invalid 'alg' header: {problem}")
     if algorithm not in ALGORITHMS:
         raise BuiltinError(f"{name}: unknown JWS algorithm: {algorithm}")
     if fields.get("typ", "JWT") == "JWT" and not is_valid(payload):
@@ -296,16 +306,16 @@ def _without_key(args: Sequence[Value]) -> list[Value]:
 
 
 BUILTINS: Final = {
-    **pure(
+    **pure({"io.jwt.decode": decode}),
+    **contextual(
         {
-            "io.jwt.decode": decode,
+            "io.jwt.decode_verify": decode_verify,
             **{
                 f"io.jwt.verify_{one.lower()}": _verifier(f"io.jwt.verify_{one.lower()}", one)
                 for one in sorted(ALGORITHMS)
             },
         }
     ),
-    **contextual({"io.jwt.decode_verify": decode_verify}),
     "io.jwt.encode_sign": effectful("io.jwt.encode_sign", encode_sign, shown=_without_key),
     "io.jwt.encode_sign_raw": effectful("io.jwt.encode_sign_raw", encode_sign_raw, shown=_without_key),
 }

@@ -6,8 +6,9 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import gcd
 from typing import Any, Final
 
 from cryptography import x509
@@ -60,6 +61,15 @@ _CURVES: Final[dict[str, ec.EllipticCurve]] = {
 }
 _CURVE_NAMES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _MAX_KEYS: Final = 1_000
+_MAX_BITS: Final = 16_384
+"""The largest RSA key that verifies."""
+_MAX_PRIVATE_BITS: Final = 8_192
+"""The largest RSA key that signs: reading it means proving that its parts belong together."""
+_MAX_DER: Final = 6_000
+"""Bytes that hold such a key, and more."""
+
+Charge = Callable[[int], None]
+"""Takes steps from the budget of the evaluation."""
 _PEM: Final = re.compile(
     r"-----BEGIN ([^\r\n-]+(?:-[^\r\n-]+)*)-----[ \t]*\r?\n"
     r"(?:[A-Za-z0-9-]+:[^\r\n]*\r?\n)*(?:\r?\n)?"
@@ -123,8 +133,11 @@ def _usable(key: VerificationKey) -> bool:
     return not key.algorithm or key.algorithm in ALGORITHMS
 
 
-def jwk_keys(text: str, failure: str) -> list[VerificationKey]:
-    """The keys of a JSON Web Key or a set of them; raises `SigningError` that starts with `failure`."""
+def jwk_keys(text: str, failure: str, charge: Charge | None = None) -> list[VerificationKey]:
+    """The keys of a JSON Web Key or a set of them; raises `SigningError` that starts with `failure`.
+
+    Private keys, where somebody is charged for reading them; of RSA keys the public half otherwise.
+    """
     try:
         document = parse_json(text)
         if type(document) is not dict:
@@ -132,21 +145,21 @@ def jwk_keys(text: str, failure: str) -> list[VerificationKey]:
         listed = document.get("keys", [document])
         if type(listed) is not list or len(listed) > _MAX_KEYS:
             raise SigningError("`keys` must be an array of keys")
-        return [_from_jwk(one) for one in listed]
+        return [_from_jwk(one, charge) for one in listed]
     except ValueError as error:
         raise SigningError(f"{failure}: {error}") from None
 
 
-def _from_jwk(jwk: Any) -> VerificationKey:
+def _from_jwk(jwk: Any, charge: Charge | None) -> VerificationKey:
     if type(jwk) is not dict:
         raise SigningError("a key must be an object")
     kind = jwk.get("kty")
-    makers = {"RSA": _rsa, "EC": _elliptic, "OKP": _edwards, "oct": _secret}
-    if type(kind) is not str or kind not in makers:
+    makers = {"EC": _elliptic, "OKP": _edwards, "oct": _secret}
+    if type(kind) is not str or (kind not in makers and kind != "RSA"):
         raise SigningError(f"invalid key type from JSON ({kind if type(kind) is str else ''})")
     algorithm, name = jwk.get("alg", ""), jwk.get("kid", "")
     try:
-        key = makers[kind](jwk)
+        key = _rsa(jwk, charge) if kind == "RSA" else makers[kind](jwk)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SigningError(f"failed to unmarshal {kind} key: {error}") from None
     return VerificationKey(
@@ -166,19 +179,59 @@ def _number(jwk: dict[str, Any], field: str) -> int:
     return int.from_bytes(_bytes(jwk, field), "big")
 
 
-def _rsa(jwk: dict[str, Any]) -> Any:
+def _rsa(jwk: dict[str, Any], charge: Charge | None) -> Any:
     public = rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n"))
-    if "d" not in jwk:
+    bits = public.n.bit_length()
+    if bits > _MAX_BITS or public.e.bit_length() > _MAX_BITS:
+        raise SigningError(f"an RSA key of more than {_MAX_BITS} bits is refused")
+    if "d" not in jwk or charge is None:
         return public.public_key()
     d = _number(jwk, "d")
+    if bits > _MAX_PRIVATE_BITS or d.bit_length() > _MAX_PRIVATE_BITS:
+        raise SigningError(f"a private RSA key of more than {_MAX_PRIVATE_BITS} bits is refused")
+    charge(_private_steps(bits))
     if "p" in jwk and "q" in jwk:
         p, q = _number(jwk, "p"), _number(jwk, "q")
+        if max(p, q).bit_length() > bits:
+            raise SigningError("the factors of an RSA key are larger than it")
     else:
-        p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
+        p, q = _factors(public.n, public.e, d, charge)
     private = rsa.RSAPrivateNumbers(
         p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
     )
     return private.private_key()
+
+
+def _private_steps(bits: int) -> int:
+    """What reading a private RSA key takes: a proof that its factors are prime grows with the cube of their size."""
+    return 128_000 * bits**3 // 2048**3
+
+
+_TRIES: Final = 32
+
+
+def _factors(n: int, e: int, d: int, charge: Charge) -> tuple[int, int]:
+    """The factors of an RSA modulus whose exponents are known; raises `SigningError` where they do not fit it.
+
+    Each try finds them with a chance of one half (Rabin, Miller).
+    """
+    odd = e * d - 1
+    twos = (odd & -odd).bit_length() - 1 if odd > 0 else 0
+    odd >>= twos
+    if not twos or n < 6 or n % 2 == 0:
+        raise SigningError("the exponents of an RSA key do not belong to its modulus")
+    for base in range(2, 2 + _TRIES):
+        charge(_private_steps(n.bit_length()) // 2)
+        power = pow(base, odd, n)
+        for _ in range(twos):
+            square = power * power % n
+            if square == 1 and power not in (1, n - 1):
+                p = gcd(power - 1, n)
+                return max(p, n // p), min(p, n // p)
+            power = square
+        if power != 1:
+            break
+    raise SigningError("the exponents of an RSA key do not belong to its modulus")
 
 
 def _elliptic(jwk: dict[str, Any]) -> Any:
@@ -207,10 +260,12 @@ def _public(key: Any) -> Any:
     return key.public_key() if hasattr(key, "public_key") else key
 
 
-def verify(key: Any, algorithm: str, data: bytes, signature: bytes) -> bool:
+def verify(key: Any, algorithm: str, data: bytes, signature: bytes, charge: Charge) -> bool:
     """Whether the signature is right under the key; a key of another kind than the algorithm's never is."""
     family, digest = algorithm[:2], _HASHES.get(algorithm[2:])
     public = _public(key)
+    # a power to a small exponent grows with the square of the size; curves are all about as slow
+    charge(public.key_size**2 // 50_000 if isinstance(public, rsa.RSAPublicKey) else _VERIFY_STEPS)
     try:
         if family == "HS" and digest is not None and type(key) is bytes:
             return hmac.compare_digest(_mac(key, algorithm, data), signature)
@@ -228,6 +283,9 @@ def verify(key: Any, algorithm: str, data: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
         return False
     return False
+
+
+_VERIFY_STEPS: Final = 250
 
 
 def _mac(key: bytes, algorithm: str, data: bytes) -> bytes:
@@ -260,10 +318,13 @@ def sign(key: Any, algorithm: str, data: bytes) -> bytes:
     raise SigningError(f"the key cannot sign with {algorithm}")
 
 
-def private_key(block: Pem) -> Any:
+def private_key(block: Pem, charge: Charge) -> Any:
     """The private key of a PEM block, None for a block of something else; raises `SigningError`."""
     if block.label not in ("RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY"):
         return None
+    if len(block.data) > _MAX_DER:
+        raise SigningError(f"a private key of more than {_MAX_PRIVATE_BITS} bits is refused")
+    charge(_private_steps(len(block.data) * 7 // 4))
     try:
         return serialization.load_der_private_key(block.data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -30,8 +30,8 @@ _COMPOSITE: Final = frozenset({dict, *ARRAYS, *SETS})
 
 _SHALLOW: Final = frozenset(
     """
-    and array.concat array.flatten array.reverse array.slice base64.decode base64.encode base64url.decode
-    base64url.encode base64url.encode_no_pad concat crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256
+    all and any array.concat array.flatten array.reverse array.slice base64.decode base64.encode base64url.decode
+    base64url.encode base64url.encode_no_pad cast_array cast_set concat crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256
     crypto.hmac.sha512 crypto.md5 crypto.parse_private_keys crypto.sha1 crypto.sha256
     crypto.x509.parse_and_verify_certificates crypto.x509.parse_and_verify_certificates_with_options
     crypto.x509.parse_certificate_request crypto.x509.parse_certificates crypto.x509.parse_keypair
@@ -40,7 +40,7 @@ _SHALLOW: Final = frozenset(
     hex.decode hex.encode indexof_n intersection io.jwt.decode io.jwt.decode_verify io.jwt.verify_eddsa
     io.jwt.verify_es256 io.jwt.verify_es384 io.jwt.verify_es512 io.jwt.verify_hs256 io.jwt.verify_hs384
     io.jwt.verify_hs512 io.jwt.verify_ps256 io.jwt.verify_ps384 io.jwt.verify_ps512 io.jwt.verify_rs256
-    io.jwt.verify_rs384 io.jwt.verify_rs512 json.is_valid json.unmarshal lower minus net.cidr_contains_matches
+    io.jwt.verify_rs384 io.jwt.verify_rs512 json.is_valid json.unmarshal lower max min minus net.cidr_contains_matches
     net.cidr_expand net.cidr_merge numbers.range numbers.range_step object.filter object.keys object.remove or
     re_match regex.find_all_string_submatch_n regex.find_n regex.match regex.replace regex.split
     regex.template_match replace set_diff sort split strings.any_prefix_match strings.any_suffix_match
@@ -63,6 +63,7 @@ _SLOW: Final = {
     **dict.fromkeys(
         ("json.unmarshal", "strings.replace_n", "yaml.is_valid", "yaml.marshal", "yaml.unmarshal"), 16
     ),
+    **dict.fromkeys(("urlquery.decode_object", "urlquery.encode_object"), 4),
     **dict.fromkeys(("regex.find_all_string_submatch_n", "regex.find_n", "regex.replace", "regex.split"), 64),
 }
 """How many times as long the slow ones take."""

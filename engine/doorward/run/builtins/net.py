@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,14 +15,17 @@ from typing import Final
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value, key
 
-from .builtin import BuiltinCall, pure
+from .builtin import BuiltinCall, Meter, contextual, pure
 from .effectful import effectful, permit_host
-from .operands import ARRAYS, SETS, bounded, items, members, string
+from .operands import ARRAYS, MAX_ITEMS, SETS, bounded, items, members, string
 
 __all__ = ["BUILTINS", "MAX_ADDRESSES"]
 
 MAX_ADDRESSES: Final = 1 << 18
 """The most addresses that `net.cidr_expand` lists."""
+
+_STEPS_A_NETWORK: Final = 8
+"""What reading a network takes."""
 
 _LONGEST: Final = 64
 """No network takes more characters."""
@@ -128,24 +132,47 @@ def _contains(name: str, network: Value, part: Value) -> bool:
         pass  # no address of IPv4, or a network
     else:
         return whole.width == 32 and whole.first <= number <= whole.last
+    return whole.holds(_part(name, text))
+
+
+def _part(name: str, text: str) -> _Network:
+    """A network, or an address as the network of one."""
     address = _address(text)
     if address is not None:
-        return whole.holds(_Network(int(address), int(address), 32 if address.version == 4 else 128))
-    inner = _network(text)
-    if inner is None:
+        return _Network(int(address), int(address), 32 if address.version == 4 else 128)
+    found = _network(text)
+    if found is None:
         raise BuiltinError(f"{name}: not a valid textual representation of an IP address or CIDR: {text}")
-    return whole.holds(inner)
+    return found
 
 
-def contains_matches(networks: Value, parts: Value) -> Value:
+def contains_matches(meter: Meter, networks: Value, parts: Value) -> Value:
+    """The pairs of places. What is within a network begins within it, so the parts are looked at in that order."""
     name = "net.cidr_contains_matches"
-    right: list[tuple[Value, Value]] | None = None
+    wholes = list(_indexed(name, 1, networks))
+    if not wholes:
+        return frozenset()
+    inner = [(_part(name, string(name, 2, text)), index) for text, index in _indexed(name, 2, parts)]
+    if not inner:
+        return frozenset()
+    outer = [(_parsed(name, string(name, 1, text)), place) for text, place in wholes]
+    meter.charge(_STEPS_A_NETWORK * (len(inner) + len(outer)))
     found = set()
-    for network, place in _indexed(name, 1, networks):
-        right = list(_indexed(name, 2, parts)) if right is None else right
-        for part, index in right:
-            if _contains(name, network, part):
-                found.add(key([place, index]))
+    for width in (32, 128):
+        within = sorted(
+            (one for one in inner if one[0].width == width), key=lambda one: (one[0].first, one[0].last)
+        )
+        starts = [one.first for one, _ in within]
+        for network, place in outer:
+            if network.width != width:
+                continue
+            begin, end = bisect_left(starts, network.first), bisect_right(starts, network.last)
+            meter.charge(end - begin)
+            for one, index in within[begin:end]:
+                if one.last <= network.last:
+                    found.add(key([place, index]))
+                    meter.charge(2)
+            bounded(name, len(found), MAX_ITEMS)
     return frozenset(found)
 
 
@@ -169,19 +196,21 @@ def _indexed(name: str, position: int, value: Value) -> Iterator[tuple[Value, Va
             raise BuiltinError(f"{name}: operand {position}: element must be string or non-empty array")
 
 
-def expand(network: Value) -> Value:
+def expand(meter: Meter, network: Value) -> Value:
     name = "net.cidr_expand"
     found = _parsed(name, string(name, 1, network))
     bounded(name, found.last - found.first + 1, MAX_ADDRESSES)
+    meter.charge((found.last - found.first) * found.width // 16)
     kind = IPv4Address if found.width == 32 else IPv6Address
     return frozenset(str(kind(number)) for number in range(found.first, found.last + 1))
 
 
-def merge(networks: Value) -> Value:
+def merge(meter: Meter, networks: Value) -> Value:
     name = "net.cidr_merge"
     if type(networks) not in ARRAYS and type(networks) not in SETS:
         raise BuiltinError(f"{name}: operand must be an array")
     listed = members(networks) if type(networks) in SETS else networks
+    meter.charge(2 * _STEPS_A_NETWORK * len(listed))
     ranges = sorted((_to_merge(name, item) for item in listed), key=lambda r: (r.width, r.first, r.last))
     merged: list[_Network] = []
     for one in ranges:
@@ -238,6 +267,10 @@ BUILTINS: Final = {
             "net.cidr_intersects": intersects,
             "net.cidr_contains": contains,
             "net.cidr_overlap": overlap,
+        }
+    ),
+    **contextual(
+        {
             "net.cidr_contains_matches": contains_matches,
             "net.cidr_expand": expand,
             "net.cidr_merge": merge,

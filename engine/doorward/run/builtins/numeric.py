@@ -27,6 +27,7 @@ MAX_DIGITS: Final = 4_000
 """
 
 _MAX_BITS: Final = MAX_DIGITS * 3322 // 1000
+_MOST_BITS: Final = (MAX_EXPONENT + 1) * 3322 // 1000
 _PRECISION: Final = 64
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -114,6 +115,8 @@ class Wide:
         """The number as Rego prints it: the shortest decimal that rounds to it."""
         if self.significand == 0:
             return 0
+        if abs(self.exponent + self.significand.bit_length()) > _MOST_BITS:
+            raise BuiltinError("the result of the calculation is out of range")
         whole = self.truncated()
         if self.exponent <= 0 and whole << -self.exponent == self.significand:
             return whole

@@ -12,7 +12,7 @@ import re2
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .globs import intersect
 from .operands import bounded, integer, string
 from .terms import quoted
@@ -70,20 +70,26 @@ def _pattern(name: str, position: int, value: Value) -> Any:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def _matches(pattern: Any, text: str) -> Iterator[Any]:
+_MATCH_STEPS: Final = 8
+"""What a match takes. That it may take a look at all of the rest of the text is left to the limit on time."""
+
+
+def _matches(meter: Meter, pattern: Any, text: str) -> Iterator[Any]:
     """The successive matches; an empty one does not follow directly on another match."""
     end = -1
+    steps = _MATCH_STEPS + pattern.groups
     for match in pattern.finditer(text):
+        meter.charge(steps)
         if match.end() == end == match.start():
             continue
         end = match.end()
         yield match
 
 
-def _limited(pattern: Any, text: str, limit: int) -> Iterator[Any]:
+def _limited(meter: Meter, pattern: Any, text: str, limit: int) -> Iterator[Any]:
     if limit == 0:
         return
-    for count, match in enumerate(_matches(pattern, text), start=1):
+    for count, match in enumerate(_matches(meter, pattern, text), start=1):
         yield match
         if count == limit:
             return
@@ -112,29 +118,29 @@ def is_valid(pattern: Value) -> bool:
     return True
 
 
-def find_n(pattern: Value, text: Value, limit: Value) -> Value:
+def find_n(meter: Meter, pattern: Value, text: Value, limit: Value) -> Value:
     name = "regex.find_n"
     string(name, 1, pattern)
     subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
-    return [match.group() for match in _limited(_pattern(name, 1, pattern), subject, most)]
+    return [match.group() for match in _limited(meter, _pattern(name, 1, pattern), subject, most)]
 
 
-def find_submatches(pattern: Value, text: Value, limit: Value) -> Value:
+def find_submatches(meter: Meter, pattern: Value, text: Value, limit: Value) -> Value:
     name = "regex.find_all_string_submatch_n"
     string(name, 1, pattern)
     subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
-    found = _limited(_pattern(name, 1, pattern), subject, most)
+    found = _limited(meter, _pattern(name, 1, pattern), subject, most)
     return [[match.group(), *match.groups(default="")] for match in found]
 
 
-def split(pattern: Value, text: Value) -> Value:
+def split(meter: Meter, pattern: Value, text: Value) -> Value:
     name = "regex.split"
     wanted, subject = string(name, 1, pattern), _encodable(string(name, 2, text))
     expression = _pattern(name, 1, wanted)
     if wanted and not subject:
         return [""]
     parts, begin, end = [], 0, 0
-    for match in _matches(expression, subject):
+    for match in _matches(meter, expression, subject):
         end = match.start()
         if match.end() != 0:
             parts.append(subject[begin:end])
@@ -144,35 +150,41 @@ def split(pattern: Value, text: Value) -> Value:
     return parts
 
 
-def replace(text: Value, pattern: Value, replacement: Value) -> Value:
+def replace(meter: Meter, text: Value, pattern: Value, replacement: Value) -> Value:
     name = "regex.replace"
     subject, wanted = _encodable(string(name, 1, text)), string(name, 2, pattern)
     template = string(name, 3, replacement)
     expression = _pattern(name, 2, wanted)
-    names = expression.groupindex
-    parts, end, size = [], 0, 0
-    for match in _matches(expression, subject):
+    pieces = _pieces(template, expression.groupindex, expression.groups)
+    parts: list[str] = []
+    end = size = 0
+    for match in _matches(meter, expression, subject):
         parts.append(subject[end : match.start()])
-        parts.append(_expanded(template, match, names))
+        meter.charge(len(pieces))
+        put = [piece if isinstance(piece, str) else match.group(piece) or "" for piece in pieces]
+        parts.append("".join(put))
         size += len(parts[-1]) + len(parts[-2])
         bounded(name, size)
         end = match.end()
     return "".join([*parts, subject[end:]])
 
 
-def _expanded(template: str, match: Any, names: dict[str, int]) -> str:
-    """The template with `$1`, `${1}` and `${name}` put in; what names no group stands for nothing."""
-    if "$" not in template:
-        return template
-
-    def put(reference: re.Match[str]) -> str:
+def _pieces(template: str, names: dict[str, int], groups: int) -> list[str | int]:
+    """The template as texts and numbers of groups: `$1`, `${1}`, `${name}`. What names no group stands for nothing."""
+    pieces: list[str | int] = []
+    end = 0
+    for reference in _REFERENCE.finditer(template):
+        pieces.append(template[end : reference.start()])
+        end = reference.end()
         if reference[1]:
-            return "$"
+            pieces.append("$")
+            continue
         name = reference[2] or reference[3]
         index = int(name) if _GROUP.fullmatch(name) else names.get(name, -1)
-        return (match.group(index) or "") if 0 <= index <= match.re.groups else ""
-
-    return _REFERENCE.sub(put, template)
+        if 0 <= index <= groups:
+            pieces.append(index)
+    pieces.append(template[end:])
+    return [piece for piece in pieces if piece != ""]
 
 
 def template_match(template: Value, text: Value, start: Value, end: Value) -> bool:
@@ -221,16 +233,24 @@ def globs_match(left: Value, right: Value) -> bool:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-BUILTINS: Final = pure(
+_PURE: Final = pure(
     {
         "regex.match": matches,
         "re_match": re_match,
         "regex.is_valid": is_valid,
-        "regex.find_n": find_n,
-        "regex.find_all_string_submatch_n": find_submatches,
-        "regex.split": split,
-        "regex.replace": replace,
         "regex.template_match": template_match,
         "regex.globs_match": globs_match,
     }
 )
+
+BUILTINS: Final = {
+    **_PURE,
+    **contextual(
+        {
+            "regex.find_n": find_n,
+            "regex.find_all_string_submatch_n": find_submatches,
+            "regex.split": split,
+            "regex.replace": replace,
+        }
+    ),
+}

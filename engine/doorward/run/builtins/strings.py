@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .operands import (
     ARRAYS,
     SETS,
@@ -92,14 +92,18 @@ def indexof(text: Value, part: Value) -> Value:
     return base.find(search)
 
 
-def indexof_n(text: Value, part: Value) -> Value:
+def indexof_n(meter: Meter, text: Value, part: Value) -> Value:
     base, search = string("indexof_n", 1, text), string("indexof_n", 2, part)
     if not search:
         raise BuiltinError("indexof_n: empty search character")
     found = []
     place = base.find(search)
+    # places may overlap, so that each takes a look at all of what is searched for
+    steps = len(search) >> 10
     while place >= 0:
         found.append(place)
+        if steps:
+            meter.charge(steps)
         place = base.find(search, place + 1)
     return found
 
@@ -156,7 +160,7 @@ def replace(text: Value, old: Value, new: Value) -> Value:
     return base.replace(search, put)
 
 
-def replace_n(pairs: Value, text: Value) -> Value:
+def replace_n(meter: Meter, pairs: Value, text: Value) -> Value:
     name = "strings.replace_n"
     patterns, base = mapping(name, 1, pairs), string(name, 2, text)
     table: dict[str, str] = {}
@@ -168,33 +172,77 @@ def replace_n(pairs: Value, text: Value) -> Value:
         table[old] = new
     if not table:
         return base
-    # the first key, in order, that matches at a place wins: so `ab` never gets a chance beside `a`
-    pattern = re.compile("|".join(re.escape(old) for old in table))
     size = len(base)
-
-    def put(match: re.Match[str]) -> str:
-        nonlocal size
-        new = table[match.group()]
+    parts: list[str] = []
+    end = 0
+    # the first key, in order, that matches at a place wins: so `ab` never gets a chance beside `a`
+    few = sum(map(len, table)) <= _FEW
+    for old, place in _with_pattern(table, base) if few else _with_lengths(meter, table, base):
+        new = table[old]
         size += len(new)
         bounded(name, size)
-        return new
+        parts += base[end:place], new
+        end = place + len(old)
+    return "".join([*parts, base[end:]])
 
-    return pattern.sub(put, base)
+
+_FEW: Final = 256
+"""Characters of all keys together up to which trying one after the other at each place is soon done."""
+
+
+def _with_pattern(keys: Mapping[str, str], text: str) -> Iterator[tuple[str, int]]:
+    """Each key that is found, and where."""
+    for match in re.finditer("|".join(map(re.escape, keys)), text):
+        yield match.group(), match.start()
+
+
+def _with_lengths(meter: Meter, keys: Mapping[str, str], text: str) -> Iterator[tuple[str, int]]:
+    """The same for many keys: of those that match at a place the first in order is the shortest."""
+    by_start: dict[str, set[int]] = {}
+    for one in keys:
+        by_start.setdefault(one[:1], set()).add(len(one))
+    if "" in by_start:
+        yield from _with_pattern({"": keys[""]}, text)
+        return
+    lengths = {start: sorted(found) for start, found in by_start.items()}
+    place, end = 0, len(text)
+    while place < end:
+        tried = lengths.get(text[place], ())
+        meter.charge(len(tried))
+        for length in tried:
+            old = text[place : place + length]
+            if old in keys:
+                yield old, place
+                place += length
+                break
+        else:
+            place += 1
 
 
 def trim(text: Value, cutset: Value) -> Value:
     base, cut = string("trim", 1, text), string("trim", 2, cutset)
-    return base.strip(cut) if cut else base
+    return _without(base, cut, left=True, right=True)
 
 
 def trim_left(text: Value, cutset: Value) -> Value:
     base, cut = string("trim_left", 1, text), string("trim_left", 2, cutset)
-    return base.lstrip(cut) if cut else base
+    return _without(base, cut, left=True)
 
 
 def trim_right(text: Value, cutset: Value) -> Value:
     base, cut = string("trim_right", 1, text), string("trim_right", 2, cutset)
-    return base.rstrip(cut) if cut else base
+    return _without(base, cut, right=True)
+
+
+def _without(text: str, cutset: str, *, left: bool = False, right: bool = False) -> str:
+    """The text without characters of a set at its ends. The one of Python looks through all of the set each time."""
+    cut = set(cutset)
+    start, end = 0, len(text)
+    while left and start < end and text[start] in cut:
+        start += 1
+    while right and start < end and text[end - 1] in cut:
+        end -= 1
+    return text[start:end]
 
 
 def trim_prefix(text: Value, prefix: Value) -> Value:
@@ -213,13 +261,18 @@ def reverse(text: Value) -> Value:
     return string("strings.reverse", 1, text)[::-1]
 
 
-def _any_affix(name: str, matches: Callable[[str, tuple[str, ...]], bool]) -> Callable[[Value, Value], Value]:
-    def any_affix(texts: Value, affixes: Value) -> Value:
-        found = _texts(name, 1, texts)
-        wanted = tuple(_texts(name, 2, affixes))
-        return any(matches(text, wanted) for text in found)
+def any_prefix(texts: Value, prefixes: Value) -> bool:
+    name = "strings.any_prefix_match"
+    found, wanted = _texts(name, 1, texts), set(_texts(name, 2, prefixes))
+    lengths = sorted(set(map(len, wanted)))
+    return any(text[:size] in wanted for text in found for size in lengths)
 
-    return any_affix
+
+def any_suffix(texts: Value, suffixes: Value) -> bool:
+    name = "strings.any_suffix_match"
+    found, wanted = _texts(name, 1, texts), set(_texts(name, 2, suffixes))
+    lengths = sorted(set(map(len, wanted)))
+    return any(text[max(len(text) - size, 0) :] in wanted for text in found for size in lengths)
 
 
 def _texts(name: str, position: int, value: Value) -> list[str]:
@@ -230,7 +283,7 @@ def _texts(name: str, position: int, value: Value) -> list[str]:
     return strings(name, position, value)
 
 
-BUILTINS: Final = pure(
+_PURE: Final = pure(
     {
         "contains": contains,
         "startswith": startswith,
@@ -238,7 +291,6 @@ BUILTINS: Final = pure(
         "lower": lower,
         "upper": upper,
         "indexof": indexof,
-        "indexof_n": indexof_n,
         "substring": substring,
         "split": split,
         "concat": concat,
@@ -251,9 +303,10 @@ BUILTINS: Final = pure(
         "trim_space": trim_space,
         "strings.count": occurrences,
         "strings.split_n": split_n,
-        "strings.replace_n": replace_n,
         "strings.reverse": reverse,
-        "strings.any_prefix_match": _any_affix("strings.any_prefix_match", str.startswith),
-        "strings.any_suffix_match": _any_affix("strings.any_suffix_match", str.endswith),
+        "strings.any_prefix_match": any_prefix,
+        "strings.any_suffix_match": any_suffix,
     }
 )
+
+BUILTINS: Final = {**_PURE, **contextual({"indexof_n": indexof_n, "strings.replace_n": replace_n})}

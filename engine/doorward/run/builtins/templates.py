@@ -17,8 +17,9 @@ from doorward.run.errors import BuiltinError
 from doorward.run.values import Value, compare, equal
 
 from . import fmt
-from .builtin import pure
+from .builtin import Meter, contextual
 from .json_text import plain
+from .metering import unfolded
 from .numeric import number_text
 from .operands import MAX_TEXT, NUMBERS, mapping, string
 from .terms import MAX_NESTING
@@ -28,6 +29,9 @@ __all__ = ["BUILTINS"]
 _NAME: Final = "strings.render_template"
 _MAX_STEPS: Final = 1_000_000
 _PIECE: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|`[^`]*`|\}\}|[^\"`}]+|.", re.DOTALL)
+_COMMENT: Final = re.compile(r"[- \t\r\n]*/\*")
+_ACTION_STEPS: Final = 16
+"""What reading an action takes, and running it."""
 _NESTS: Final = {"(": 1, ")": -1}
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<text>\"(?:[^\"\\]|\\.)*\"|`[^`]*`)|(?P<number>-?[0-9]+(?:\.[0-9]+)?)"
@@ -50,11 +54,12 @@ def _wrong(problem: str) -> BuiltinError:
     return BuiltinError(f"{_NAME}: template: template:1: {problem}")
 
 
-def _parsed(source: str) -> list[Any]:
+def _parsed(source: str, charge: Callable[[int], None]) -> list[Any]:
     root = _Block()
     stack, place, trim = [root], 0, False
     target = [root.body]
     while (start := source.find("{{", place)) >= 0:
+        charge(_ACTION_STEPS)
         text = source[place:start]
         text = text.lstrip() if trim else text
         inside, place = _inside(source, start + 2)
@@ -72,7 +77,7 @@ def _parsed(source: str) -> list[Any]:
 def _inside(source: str, start: int) -> tuple[str, int]:
     """What stands in an action from after its opening, and the place after its closing."""
     place = start
-    if source[start:].lstrip("- \t\r\n").startswith("/*"):
+    if _COMMENT.match(source, start) is not None:
         place = max(source.find("*/", start), start)
     while (match := _PIECE.match(source, place)) is not None:
         place = match.end()
@@ -133,7 +138,8 @@ def _declared(tokens: list[str]) -> tuple[list[str], list[str]]:
 class _Run:
     """One rendering: the variables and how much was done."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, charge: Callable[[int], None]) -> None:
+        self.charge = charge
         self.names: dict[str, Any] = {"$": data}
         self.steps = 0
         self.size = 0
@@ -145,6 +151,7 @@ class _Run:
                 raise _wrong("the result is too large")
             for part in [node] if isinstance(node, str) else self.block(node, dot):
                 self.size += len(part)
+                self.charge(_ACTION_STEPS + len(part) // 8)
                 yield part
 
     def block(self, block: _Block, dot: Any) -> Iterator[str]:
@@ -188,6 +195,7 @@ class _Run:
     def pipeline(self, tokens: list[str], dot: Any) -> Any:
         result: list[Any] = []
         while True:
+            self.charge(_ACTION_STEPS + len(tokens))
             place = _outside(tokens, "|")
             command = tokens if place is None else tokens[:place]
             result = [self.command(command, dot, result)]
@@ -200,6 +208,7 @@ class _Run:
             raise _wrong("missing value for command")
         if tokens[0] in _FUNCTIONS:
             arguments = [*self.operands(tokens[1:], dot), *piped]
+            self.charge(sum(unfolded(one) // 16 for one in arguments if isinstance(one, (list, dict))))
             try:
                 return _FUNCTIONS[tokens[0]](*arguments)
             except (TypeError, ValueError, IndexError, KeyError):
@@ -224,7 +233,10 @@ class _Run:
 
     def operand(self, token: str, dot: Any) -> Any:
         if token[0] == '"':
-            return json.loads(token)
+            try:
+                return json.loads(token)
+            except ValueError:
+                raise _wrong("invalid syntax in a quoted string") from None
         if token[0] == "`":
             return token[1:-1]
         if token in ("true", "false", "nil"):
@@ -320,10 +332,10 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def render_template(template: Value, variables: Value) -> Value:
+def render_template(meter: Meter, template: Value, variables: Value) -> Value:
     source = string(_NAME, 1, template)
     data = plain(mapping(_NAME, 2, variables))
-    return "".join(_Run(data).render(_parsed(source), data))
+    return "".join(_Run(data, meter.charge).render(_parsed(source, meter.charge), data))
 
 
-BUILTINS: Final = pure({_NAME: render_template})
+BUILTINS: Final = contextual({_NAME: render_template})
