@@ -10,7 +10,7 @@ from typing import Any, Final
 from doorward.author.testing.expectations import difference, summary
 from doorward.author.testing.failed import failed_line, shown
 from doorward.author.testing.files import ReadFile
-from doorward.author.testing.results import Failure, Outcome, Place, TestInfo, TestResult, place_of
+from doorward.author.testing.results import Failure, Outcome, TestInfo, TestResult, place_of
 from doorward.author.testing.situation import GivenError, Situation
 from doorward.author.testing.tested import DEFAULT_NOW_NS, Tested
 from doorward.author.testing.watch import Watch
@@ -109,14 +109,14 @@ class BlockRunner:
                 if isinstance(step, Given):
                     self._give(test, step, situation, case)
                 elif isinstance(step, When):
-                    failures += self._unexpected_errors(asked)
+                    failures += self._unexpected_errors(asked, failures)
                     asked = self._ask(test, step, situation, case)
                 elif asked is not None:
                     asked.expects_error |= isinstance(step, ExpectError)
                     failure = self._expect(test, step, asked)
                     if failure is not None:
                         failures.append(failure)
-            failures += self._unexpected_errors(asked)
+            failures += self._unexpected_errors(asked, failures)
         except _Stopped as stopped:
             return [*failures, stopped.failure], True
         return failures, False
@@ -209,22 +209,26 @@ class BlockRunner:
         )
         return told or summary(asked.decision)
 
-    def _unexpected_errors(self, asked: _Asked | None) -> list[Failure]:
+    def _unexpected_errors(self, asked: _Asked | None, known: list[Failure]) -> list[Failure]:
         """What failed in a decision and no line expects: a policy that fails where nobody looks is no passed test."""
         if asked is None or asked.expects_error:
             return []
-        return [
-            Failure(
-                "an evaluation failed, which the test does not expect: write `expect error` where it is meant",
-                _place_named(error.place) or place_of(asked.when.span),
-                "",
-                expected="no error",
-                actual=f"{error.code}: {error.message}",
-                decision=asked.decision.to_dict(),
-                explanation=self._explanation(asked, search=False),
-            )
-            for error in asked.decision.errors[:_MOST_ERRORS]
-        ]
+        said = {failure.actual for failure in known}
+        found = []
+        for error in asked.decision.errors:
+            text = f"{error.code}: {error.message}" + (f" ({error.place})" if error.place else "")
+            if text not in said:
+                found.append(
+                    Failure(
+                        "an evaluation failed, which no `expect error` foresees",
+                        place_of(asked.when.span),
+                        asked.when.span.text,
+                        expected="no error",
+                        actual=text,
+                        decision=asked.decision.to_dict(),
+                    )
+                )
+        return found[:_MOST_ERRORS]
 
     @property
     def evaluator(self) -> Evaluator:
@@ -252,11 +256,3 @@ class BlockRunner:
 
 def _broken(message: str, span: Span) -> Failure:
     return Failure(message, place_of(span), span.text)
-
-
-def _place_named(place: str) -> Place | None:
-    """The place that a decision names as `file:line:column`; None where it names none."""
-    if not place:
-        return None
-    file, line, column = place.rsplit(":", 2)
-    return Place(file, int(line), int(column), int(line), int(column))

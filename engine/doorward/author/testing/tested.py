@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
@@ -99,17 +100,20 @@ class Tested:
             apart, schemas=schemas, operations=OPERATIONS, data=policies.data, capabilities=capabilities
         )
         self.compiled: Compiled = compile_program(self.program, policies.data)
-        self._beside: Compiled | None = None
         self._functions: dict[Any, Function] = {}
-        self._replaceable: Compiled | None = None
-        self._covered: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def beside(self) -> Compiled:
         """The program of the tests' own values and rules, compiled when first needed."""
-        if self._beside is None:
-            self._beside = compile_program(self.tests.program, self.policies.data)
-        return self._beside
+        return compile_program(self.tests.program, self.policies.data)
+
+    @cached_property
+    def _replaceable(self) -> Compiled:
+        """The policies, compiled so that whatever any test replaces can be."""
+        settings = [one for test in self.tests.tests for one in test.settings.values()]
+        return self.compiled.replaceable(
+            frozenset(".".join(one.path) for one in settings if one.part == "replaced")
+        )
 
     # --- decisions -------------------------------------------------------------------------------------------
 
@@ -117,11 +121,7 @@ class Tested:
         """What decides: the compiled policies themselves, or, where something is replaced, with that in its place."""
         evaluator: Evaluator = self.compiled
         if replacements:
-            known = self._replaceable
-            if known is None or not replacements.names <= self._covered:
-                self._covered |= replacements.names
-                known = self._replaceable = self.compiled.replaceable(self._covered)
-            evaluator = Replaced(known, replacements)
+            evaluator = Replaced(self._replaceable, replacements)
         return Decider(
             evaluator,
             self.policies.revision,
