@@ -99,15 +99,21 @@ def compile_modules(
 
 
 def compile_query(
-    body: Body, program: Program | None = None, *, capabilities: Capabilities | None = None
+    body: Body,
+    program: Program | None = None,
+    *,
+    capabilities: Capabilities | None = None,
+    within: Module | None = None,
 ) -> Body:
     """A query's body, resolved and in order, against a program. Variables keep their names.
 
-    `capabilities`, where given, name the built-ins it may use. Raises CompileError.
+    `capabilities`, where given, name the built-ins it may use. `within` is a module in whose package, and with whose
+    imports, the query stands. Raises CompileError.
     """
     report: list[Diagnostic] = []
     rules = {} if program is None else program.rules
-    resolved = resolve_query(body, _arities(body, rules), report)
+    exported = _arities(body, rules) if within is None else _exported(rules, within.package)
+    resolved = resolve_query(body, exported, report, within)
     ordered = order_query(resolved, report)
     terms = list(deep_terms(bodies=[ordered]))
     modifiers = list(deep_withs(bodies=[ordered]))
@@ -201,6 +207,17 @@ def _arities(body: Body, rules: Mapping[Path, tuple[Rule, ...]]) -> Exports:
                 if rule.head.args is not None:
                     functions.setdefault(name, len(rule.head.args))
     return Exports({}, functions)
+
+
+def _exported(rules: Mapping[Path, tuple[Rule, ...]], package: Path) -> Exports:
+    """The names of a package's rules, and the arities of all functions."""
+    here = frozenset(path[len(package)] for path in rules if path[: len(package)] == package != path)
+    functions = {
+        ("data", *path): len(some[0].head.args)
+        for path, some in rules.items()
+        if some[0].head.args is not None
+    }
+    return Exports({package: here}, functions)
 
 
 def _settled(report: Iterable[Diagnostic], strict: bool) -> tuple[Diagnostic, ...]:

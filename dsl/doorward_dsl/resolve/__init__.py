@@ -68,9 +68,16 @@ def resolve_modules(
     return Resolved(tuple(resolved), exported, annotations, tuple(report), frozenset(faulty))
 
 
-def resolve_query(body: Body, exported: Exports, report: list[Diagnostic]) -> Body:
-    """A query's body, resolved in no package; its variables keep their names."""
-    resolver = Resolver(ModuleNames({}, frozenset(), (), frozenset()), exported, report, keep_names=True)
+def resolve_query(
+    body: Body, exported: Exports, report: list[Diagnostic], within: Module | None = None
+) -> Body:
+    """A query's body, resolved in the package and with the imports of a module, or in none; its variables keep their
+    names.
+    """
+    names = ModuleNames({}, frozenset(), (), frozenset())
+    if within is not None:
+        names = module_names(within, exported, frozenset(), report)
+    resolver = Resolver(names, exported, report, keep_names=True)
     resolver.open(body)
     resolved = resolver.body(body)
     resolver.close()

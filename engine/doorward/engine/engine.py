@@ -23,8 +23,9 @@ from doorward.run.values import UNDEFINED
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile import compile_modules, compile_query
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.parse import parse_query
+from doorward_dsl.parse import parse_module, parse_query
 from doorward_dsl.program import Program
+from doorward_dsl.source import Source
 
 __all__ = ["Engine", "compile_policies"]
 
@@ -107,7 +108,7 @@ class Engine:
         self._program = compile_policies(policies, strict=strict, modules=modules, capabilities=capabilities)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
         self._compiled: Compiled = compile_program(self._program, policies.data)
-        self._prepared: dict[tuple[str, bool], PreparedQuery] = {}
+        self._prepared: dict[tuple[str, bool, str], PreparedQuery] = {}
         analyses = AnalysisCache() if analyses is None else analyses
         grants = granted_to_decisions(capabilities)
         self.waits = may_wait(grants)
@@ -196,16 +197,17 @@ class Engine:
         now_ns: int | None = None,
         recording: list[Effect] | None = None,
         replaying: Iterable[Effect] | None = None,
+        within: str = "",
     ) -> list[dict[str, Any]]:
         """Every answer to a Rego query such as `data.acme.analyst = x`, as the values of its variables.
 
         `input_term` gives the input as a Rego term instead of a JSON value. Sets come as sorted lists;
         no answer is `[]`. A built-in that fails makes its expression undefined, or with
         `strict_builtin_errors` the query fail. `recording` takes what non-deterministic built-ins answered; given as
-        `replaying`, it is answered again. Raises PolicyError for the query, EvaluationError from
-        its evaluation.
+        `replaying`, it is answered again. `within` is the head of a module, `package p` and perhaps imports, in which
+        the query stands. Raises PolicyError for the query, EvaluationError from its evaluation.
         """
-        prepared = self.prepare(query, strict_builtin_errors=strict_builtin_errors)
+        prepared = self.prepare(query, strict_builtin_errors=strict_builtin_errors, within=within)
         if input_term is not None:
             term = compile_query(
                 parse_query(f"value = {input_term}"), self._program, capabilities=self._capabilities
@@ -213,9 +215,9 @@ class Engine:
             input = self._compiled.query(term)[0]["value"]  # noqa: A001
         return prepared(input, now_ns=now_ns, recording=recording, replaying=replaying)
 
-    def prepare(self, query: str, *, strict_builtin_errors: bool = False) -> PreparedQuery:
+    def prepare(self, query: str, *, strict_builtin_errors: bool = False, within: str = "") -> PreparedQuery:
         """The query, compiled, to be asked many times; see `query`. Raises PolicyError."""
-        key = (query, strict_builtin_errors)
+        key = (query, strict_builtin_errors, within)
         prepared = self._prepared.get(key)
         if prepared is None:
             prepared = PreparedQuery(
@@ -224,6 +226,7 @@ class Engine:
                 self._limits,
                 strict=strict_builtin_errors,
                 capabilities=self._capabilities,
+                within=parse_module(Source("query", within)) if within else None,
             )
             if len(self._prepared) >= _REMEMBERED:
                 self._prepared.clear()

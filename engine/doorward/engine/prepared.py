@@ -16,6 +16,7 @@ from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.compile import compile_query
 from doorward_dsl.parse import parse_query
+from doorward_dsl.syntax import Module
 
 __all__ = ["PreparedQuery"]
 
@@ -41,12 +42,15 @@ class PreparedQuery:
         *,
         strict: bool,
         capabilities: Capabilities | None = None,
+        within: Module | None = None,
     ) -> None:
-        """Compile, under `capabilities` if there are any. Raises PolicyError for the query."""
+        """Compile, under `capabilities` if there are any, in the package and with the imports of `within`. Raises
+        PolicyError for the query.
+        """
         self.query = query
         grants = granted_to_queries(capabilities)
         self._context = contexts_of(limits, strict=strict, grants=grants, data=compiled.data)
-        body = compile_query(parse_query(query), compiled.program, capabilities=capabilities)
+        body = compile_query(parse_query(query), compiled.program, capabilities=capabilities, within=within)
         self._answers = compiled.prepare(body)
         self._value: Function | None
         try:
