@@ -77,6 +77,8 @@ class Setting:
     value: Term
     file: str | None
     """The name of the file that holds the value: `file("…")`."""
+    of_function: bool
+    """Whether what is replaced is a function."""
     function: tuple[str, ...] | None
     """The function that stands in for another, by its full path, or a built-in by its name in one piece."""
     span: Span
@@ -385,12 +387,13 @@ class _Lowering:
         file = _file(given.value)
         if part == "field":
             path = tuple(str(p.value) for p in _field_path(given.target) if isinstance(p, Scalar))
-            return Setting(part, path, given.value, file, None, given.span)
+            return Setting(part, path, given.value, file, False, None, given.span)
         if part != "replaced":
-            return Setting(part, (), given.value, file, None, given.span)
+            return Setting(part, (), given.value, file, False, None, given.span)
         (rule,) = program.rules[self.replaced[given]]
         modifier = rule.body[-1].withs[0]
         target, value = function_name(modifier.target) or (), given.value
+        of_function = target[0] != "data" or _is_function(target, program)
         if target[0] != "data":
             target = (".".join(target),)
         function: tuple[str, ...] | None = None
@@ -399,9 +402,9 @@ class _Lowering:
             named = function_name(value) or ()
             if named and named[0] != "data":
                 function = (".".join(named),)
-            elif any(one.head.args is not None for one in program.rules.get(named[1:], ())):
+            elif _is_function(named, program):
                 function = named
-        return Setting(part, target, value, file, function, given.span)
+        return Setting(part, target, value, file, of_function, function, given.span)
 
 
 def _field_path(target: Term) -> tuple[Term, ...]:
@@ -412,6 +415,11 @@ def _field_path(target: Term) -> tuple[Term, ...]:
         raise AssertionError(f"not a path: {target!r}")
     head = target.head
     return target.path if head.name == "input" else (Scalar(head.name, head.span), *target.path)
+
+
+def _is_function(path: tuple[str, ...], program: Program) -> bool:
+    """Whether a full path is that of a policy's function."""
+    return any(rule.head.args is not None for rule in program.rules.get(path[1:], ()))
 
 
 def _file(value: Term) -> str | None:

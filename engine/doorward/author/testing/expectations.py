@@ -157,17 +157,17 @@ def _target(target: MaskTarget, texts: Texts) -> str:
 
 
 def _covers(mask: Mask, target: str) -> bool:
-    """Whether a mask is on what an expectation names: the same target, or a pattern that the column fits."""
+    """Whether a mask is on what an expectation names: the same target, or of two columns one fits the other's pattern."""
     if mask.target.casefold() == target.casefold():
         return True
+    return _fits(mask.target, target) or _fits(target, mask.target)
+
+
+def _fits(pattern: str, target: str) -> bool:
+    if any(text.startswith(("$", "content(")) for text in (pattern, target)) or "*" in target:
+        return False
     relation, _, column = target.rpartition(".")
-    field = bool(relation) and not target.startswith(("$", "content("))
-    return (
-        field
-        and "*" not in target
-        and "$" not in mask.target
-        and column_matches(mask.target, relation, column)
-    )
+    return bool(relation) and column_matches(pattern, relation, column)
 
 
 def _method(mask: Mask) -> str:

@@ -92,10 +92,10 @@ class Situation:
 
     def _replace(self, setting: Setting, value: Value) -> None:
         path = setting.path
-        if path[0] != "data":
-            self.functions[path[0]] = value if setting.function is None else FunctionName(setting.function)
-        elif setting.function is not None:
-            self.functions[".".join(path)] = FunctionName(setting.function)
+        if setting.of_function:
+            self.functions[".".join(path)] = (
+                value if setting.function is None else FunctionName(setting.function)
+            )
         else:
             self.data.pop(path[1:], None)  # what is given last is set last
             self.data[path[1:]] = value
