@@ -1,10 +1,10 @@
-"""Ask policies from the command line: `decide` one request, `eval` a Rego query; `schema` says how to ask."""
+"""Ask policies for a decision: `decide` one request; `schema` says how to ask."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,16 +13,12 @@ from doorward.cli.output import CAPABILITIES_HELP, NO, USAGE, fail, print_json, 
 if TYPE_CHECKING:
     from doorward.decide.decision import Decision
 
-__all__ = ["decide", "evaluate", "register", "schema"]
-
-_VALUE = "doorward_value"
-"""The variable that stands for the value of a query that is only a term."""
+__all__ = ["decide", "register", "schema"]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `decide`, `eval` and `schema`."""
+    """Adds `decide` and `schema`."""
     app.command()(decide)
-    app.command(name="eval")(evaluate)
     app.command()(schema)
 
 
@@ -85,70 +81,6 @@ def _lines(decision: Decision) -> list[str]:
 
 def _place(place: str) -> str:
     return f" ({place})" if place else ""
-
-
-def evaluate(
-    query: Annotated[str, typer.Argument(help="Rego query, such as data.acme.allow or data.acme.roles[x].")],
-    data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Directory of policies and data, or one file.")
-    ] = None,
-    input_file: Annotated[
-        str | None, typer.Option("--input", "-i", help="File with the input, JSON; - for standard input.")
-    ] = None,
-    strict_builtin_errors: Annotated[
-        bool, typer.Option("--strict-builtin-errors", help="A built-in that fails ends the query.")
-    ] = False,
-    allowed: Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)] = None,
-    fail_undefined: Annotated[
-        bool, typer.Option("--fail", help="Exit status 1 if there is no answer.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="All answers as one JSON array.")] = False,
-) -> None:
-    """Evaluate a Rego query and print its answers.
-
-    Unlike decisions, queries may use random numbers and the like without being told so; never the network.
-    """
-    from doorward.engine import Engine
-    from doorward.run.exact import loads_exactly
-    from doorward.run.values import UNDEFINED
-
-    with reported():
-        limits = read_allowed(allowed)
-        if data is None:
-            engine = Engine.from_sources({}, capabilities=limits)
-        else:
-            engine = Engine.from_path(data, capabilities=limits)
-        document: Any = UNDEFINED
-        if input_file is not None:
-            try:
-                document = loads_exactly(_read(input_file))
-            except (ValueError, ArithmeticError) as error:
-                raise fail(f"the input is not JSON: {error}", USAGE) from None
-        whole = f"{_VALUE} = {query}" if _is_term(query) else query
-        answers = engine.query(whole, document, strict_builtin_errors=strict_builtin_errors)
-    plain = [answer[_VALUE] if set(answer) == {_VALUE} else _bindings(answer) for answer in answers]
-    if as_json:
-        print_json(plain)
-    elif not plain:
-        typer.echo("undefined", err=True)
-    else:
-        for answer in plain:
-            print_json(answer)
-    if fail_undefined and not plain:
-        raise typer.Exit(NO)
-
-
-def _bindings(answer: dict[str, Any]) -> dict[str, Any]:
-    return {("value" if name == _VALUE else name): value for name, value in answer.items()}
-
-
-def _is_term(query: str) -> bool:
-    """Whether the query is one term, so that its value is the answer."""
-    from doorward_dsl import parse_query
-    from doorward_dsl.syntax import ExprTerm
-
-    body = parse_query(query)
-    return len(body) == 1 and isinstance(body[0].expr, ExprTerm) and not body[0].withs
 
 
 def schema(

@@ -108,8 +108,8 @@ def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
     }
 
 
-def json_text(value: Any) -> str:
-    """Indented JSON; a number that a float cannot hold comes as the nearest one."""
+def json_text(value: Any, *, indent: bool = True) -> str:
+    """JSON, indented or on one line; a number that a float cannot hold comes as the nearest one."""
     import orjson
 
     def nearest(item: Any) -> Any:
@@ -118,11 +118,14 @@ def json_text(value: Any) -> str:
         raise TypeError
 
     try:
-        return orjson.dumps(value, nearest, option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(value, nearest, option=orjson.OPT_INDENT_2 if indent else None).decode()
     except orjson.JSONEncodeError:  # an integer of more than 64 bits
         import json
 
-        return json.dumps(value, indent=2, ensure_ascii=False, default=float)
+        separators = None if indent else (",", ":")
+        return json.dumps(
+            value, indent=2 if indent else None, separators=separators, ensure_ascii=False, default=float
+        )
 
 
 def print_json(value: Any) -> None:

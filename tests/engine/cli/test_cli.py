@@ -191,7 +191,7 @@ def test_eval_without_an_answer(policies: Path) -> None:
         (["eval", "1 +"], 1, "1 +"),
         (["eval", "x"], 1, "unsafe"),
         (["eval", 'to_number("a")', "--strict-builtin-errors"], 1, "eval_builtin_error"),
-        (["eval"], 2, "Missing argument"),
+        (["eval"], 2, "there is no query"),
         (["frobnicate"], 2, "No such command"),
         (["eval", "1", "--input", "-"], 2, "the input is not JSON"),
     ],

@@ -9,7 +9,9 @@ from __future__ import annotations
 from doorward.decide.explain.changes import Change
 from doorward.decide.explain.explainer import Explainer
 from doorward.decide.explain.explanation import Explanation
+from doorward.decide.explain.failure import why_not
 from doorward.decide.explain.parts import Condition, Nearest, RuleOutcome, Seen, StatementOutcome
+from doorward.decide.explain.text import render_condition
 
 __all__ = [
     "Change",
@@ -20,4 +22,6 @@ __all__ = [
     "RuleOutcome",
     "Seen",
     "StatementOutcome",
+    "render_condition",
+    "why_not",
 ]

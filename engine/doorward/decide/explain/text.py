@@ -12,7 +12,7 @@ from doorward.decide.explain.changes import Change
 from doorward.decide.explain.parts import Condition, Nearest, RuleOutcome, StatementOutcome, is_refused
 from doorward.decide.explain.shown import cut
 
-__all__ = ["render"]
+__all__ = ["render", "render_condition"]
 
 _MOST: Final = 8
 """Statements that are told of under one heading, unless all are asked for."""
@@ -58,6 +58,13 @@ def render(
         writer.line(2, f"{hidden} {more} did not hold", "dim")
     writer.nearest(decision, nearest, searched)
     return "\n".join(writer.lines).rstrip("\n")
+
+
+def render_condition(told: Condition, *, color: bool = False, width: int = 100) -> str:
+    """One condition, what it saw, and the rules it rests on, as lines."""
+    writer = _Writer(color, max(width, 40))
+    writer.condition(0, told, every=False)
+    return "\n".join(writer.lines)
 
 
 def _might_have_helped(decision: Decision, others: Iterable[StatementOutcome]) -> list[StatementOutcome]:
@@ -147,9 +154,9 @@ class _Writer:
                 part = told.part
                 held = one.outcome == "not_held"
                 self.line(6, "unless, which held:" if held else "unless, which did not hold:", "dim")
-            self._condition(6, told, every=one.outcome == "held")
+            self.condition(6, told, every=one.outcome == "held")
 
-    def _condition(self, indent: int, told: Condition, *, every: bool) -> None:
+    def condition(self, indent: int, told: Condition, *, every: bool) -> None:
         sign, style = _SIGNS[told.outcome]
         self.placed(
             indent,
@@ -186,7 +193,7 @@ class _Writer:
             "dim",
         )
         for told in rule.definitions:
-            self._condition(indent + 2, told, every=False)
+            self.condition(indent + 2, told, every=False)
         if rule.left_out:
             self.line(indent + 2, f"… and {rule.left_out} more", "dim")
 
