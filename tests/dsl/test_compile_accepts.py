@@ -73,6 +73,11 @@ ACCEPTED = [
     "p := strings.render_template(input.x, v) if v := {false: 1}",
     'p contains 1\np contains "a"\nq[p] := 1\nr := q[{1, "a"}]',
     "p if { x := set(); x == {1} }",
+    "p := sum({1, 2 > input.x})",
+    "p := data.a[i] if i > 0",
+    "p := {1: input.x, 1.0: 2, true: 3}",
+    'p if { q == "a" with q as "a" }\nq := 1',
+    'p if { r == "a" with q as "a" }\nq := 1\nr := q',
 ]
 
 

@@ -71,7 +71,13 @@ REFUSED = [
     ("f(count) := count([1])", TYPE, "2:13", "undefined function `count`", "is a variable here"),
     ('p if re_match("a", "b")', TYPE, "2:6", "`re_match` is deprecated", ""),
     ("p if { x := print(1); x }", TYPE, "2:13", "`print` gives no value", ""),
+    ("p if { not x := 1 }", COMPILE, "2:12", "cannot assign vars inside negated expression", "`==`"),
+    ("p if { true with data.x as count }", UNSAFE, "2:28", "var `count` is unsafe", ""),
+    ("p if { true with input.x as object.keys }", UNSAFE, "2:29", "var `object` is unsafe", ""),
     # types
+    ('p if { x := "a"; sum([1, x]) }', TYPE, "2:22", "`sum`: invalid argument 1", ""),
+    ('p if { q == "a" with q as 2 }\nq := 1', TYPE, "2:8", "can never be equal", ""),
+    ('p if { f(1) == "a" with f as g }\nf(x) := 1\ng(x) := "a"', TYPE, "2:8", "can never be equal", ""),
     ("p if { x := set(); x.a }", TYPE, "2:20", "undefined ref: `x.a`", ""),
     ('p if { every x in ["a"] { x; [y | y := upper(1)] } }', TYPE, "2:46", "invalid argument 1", ""),
     ('p if { [x, y] = input.z; {"a": x} = {"b": 1}; y }', TYPE, "2:26", "can never be equal", ""),

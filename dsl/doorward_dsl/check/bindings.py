@@ -34,7 +34,7 @@ from doorward_dsl.syntax import (
     With,
 )
 from doorward_dsl.syntax import Set as SetTerm
-from doorward_dsl.walk import expr_terms, open_vars, subterms
+from doorward_dsl.walk import expr_terms, open_terms, open_vars, subterms
 
 __all__ = ["modifier_vars", "outputs", "variables"]
 
@@ -208,7 +208,8 @@ class _Unifier:
 def _is_value(term: Term, bound: Set[str]) -> bool:
     """Whether a term can be worked out, without help from what it is unified with."""
     if isinstance(term, Ref):
-        return _is_known(term.head, bound)
+        calls = [part for part in open_terms(*term.path) if isinstance(part, Call)]
+        return _is_known(term.head, bound) and open_vars(*calls) - set(ROOTS) <= bound
     if isinstance(term, Call):
         return open_vars(term) - set(ROOTS) <= bound
     return isinstance(term, ArrayComprehension | SetComprehension | ObjectComprehension | Template | SetTerm)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from doorward_dsl.check.tree import constant
 from doorward_dsl.check.typeops import select, unifies
-from doorward_dsl.syntax import Array, Object, Scalar, Set, Term, Var
+from doorward_dsl.syntax import Array, Call, Object, Scalar, Set, Term, Var
 from doorward_dsl.types import ANY, AnyType, ArrayType, ObjectType, SetType, Type, UnionType, union
 from doorward_dsl.walk import subterms
 
@@ -67,6 +67,8 @@ class Matcher:
                 found = [self.bind(term, member, among=True) for member in kind.of]
                 return any(found)
             return self._bind_composite(term, kind, among=among)
+        if among and isinstance(term, Call):
+            return True  # to OPA the value of a call is a variable
         return unifies(self._kind(term), kind)
 
     def _bind_composite(self, term: Array | Object | Set, kind: Type, *, among: bool) -> bool:

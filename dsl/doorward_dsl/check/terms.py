@@ -350,7 +350,7 @@ class TermTypes:
             return
         for number, (arg, wanted) in enumerate(zip(call.args, function.args, strict=True), start=1):
             given = self.kind(arg)
-            if not self._matcher.bind(arg, wanted):
+            if (given is not None and not unifies(given, wanted)) or not self._matcher.bind(arg, wanted):
                 name = ".".join(call.name)
                 message = f"`{OPERATORS.get(name, name)}`: invalid argument {number}: got {shown(given)}, wants {shown(wanted)}"
                 self._error(message, arg.span, _JOINING if name == "plus" and given == STRING else None)

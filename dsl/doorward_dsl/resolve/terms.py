@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ROOTS, Exports, ModuleNames
+from doorward_dsl.resolve.lifting import lifted_out, surely_bound
 from doorward_dsl.resolve.metadata import RuleMetadata
 from doorward_dsl.resolve.scopes import (
     WILDCARD,
@@ -311,17 +312,17 @@ class Resolver:
     def lift(
         self, heads: tuple[Term, ...], body: Body, bound: Iterable[str] = ()
     ) -> tuple[tuple[Term, ...], Body]:
-        """Head terms that iterate (`xs[_]`), replaced by variables, and the lines that bind those."""
+        """Head terms in which references that iterate (`xs[_]`) are replaced by variables, and lines that bind those.
+
+        A variable that the body uses and does not itself bind may be one that the head is to bind.
+        """
         lifted: list[Literal] = []
         terms: list[Term] = []
         known: set[str] | None = None
         for head in heads:
             if any(isinstance(part, Ref) for part in open_terms(head)):
-                known = used_names(body) | set(bound) if known is None else known
-                if used_names((), (head,)) - known - set(ROOTS):
-                    var = Var(self.fresh("$"), head.span)
-                    lifted.append(Literal(Unify(var, head, head.span), (), head.span))
-                    head = var
+                known = surely_bound(body) | set(bound) | set(ROOTS) if known is None else known
+                head = lifted_out(head, known, lifted, self.fresh)
             terms.append(head)
         return tuple(terms), tuple(lifted)
 
@@ -352,6 +353,9 @@ class Resolver:
         if isinstance(expr, Every):
             return self._every(expr)
         if isinstance(expr, Not):
+            if isinstance(expr.expr, Assign):
+                hint = "nothing outside of it could use them: compare with `==`"
+                self._error("cannot assign vars inside negated expression", expr.expr.span, hint=hint)
             return Not(self._expr(expr.expr), expr.span)
         raise AssertionError("a declaration inside of an expression")
 
