@@ -66,9 +66,10 @@ class Replaced:
 
     def evaluate(self, kind: str, document: dict[str, Any], call: CallContext) -> Findings:
         """As `Compiled.evaluate`, with the replacements."""
-        return self._compiled.evaluate(kind, document, call, self._replace)
+        return self._compiled.evaluate(kind, document, call, self.replace)
 
-    def _replace(self, call: CallContext) -> None:
+    def replace(self, call: CallContext) -> None:
+        """Put the replacements into a context, whose data has been set."""
         for name, function in self._functions.items():
             mock(call, name, function)
         for path, units, value in self._data:

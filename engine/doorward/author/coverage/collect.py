@@ -27,7 +27,7 @@ from doorward_dsl.program import Path, Program
 from doorward_dsl.source import NOWHERE, Source
 from doorward_dsl.syntax import Literal, Ref, Rule, Scalar, Statement, Var
 
-__all__ = ["Collector", "Counts"]
+__all__ = ["Collector", "Counts", "replaced_world"]
 
 Counts: TypeAlias = tuple[dict[Key, int], dict[Key, int]]
 """How often each region was reached, and how often it held."""
@@ -56,6 +56,19 @@ class _Watched(Evaluator):
         self.holds[known] += 1
 
 
+def replaced_world(world: World, replacements: Replacements) -> World:
+    """A world of the reference evaluator with the replacements that a decision was taken under."""
+    for name, value in replacements.functions.items():
+        if isinstance(value, FunctionName):
+            path = value.path if value.path[0] == "data" else tuple(value.path[0].split("."))
+            world = world.with_function(tuple(name.split(".")), Named(path))
+        else:
+            world = world.with_function(tuple(name.split(".")), Constant(value))
+    for path, value in replacements.data.items():
+        world = world.with_data(path, value)
+    return world
+
+
 class Collector:
     """Counts for one policy set. `program` holds all that tests ask; `counted` what is to be reached."""
 
@@ -81,14 +94,7 @@ class Collector:
         """A request was decided: try every statement on it."""
         grants = granted_to_decisions(self._capabilities)
         call = CallContext(now_ns, self._limits, grants=grants)
-        world = World(call, document, self._data)
-        for name, value in replacements.functions.items():
-            function = Named(value.path) if isinstance(value, FunctionName) else Constant(value)
-            if isinstance(value, FunctionName) and value.path[0] != "data":
-                function = Named(tuple(value.path[0].split(".")))
-            world = world.with_function(tuple(name.split(".")), function)
-        for path, value in replacements.data.items():
-            world = world.with_data(path, value)
+        world = replaced_world(World(call, document, self._data), replacements)
         decide(self._evaluator, self._program, kind, world)
 
     def queried(self, path: Path, now_ns: int) -> None:

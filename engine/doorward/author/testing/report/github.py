@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorward.author.testing.report.words import failure_lines
+from doorward.author.testing.report.words import failure_lines, plain
 from doorward.author.testing.results import TestRun
 
 __all__ = ["github"]
@@ -39,7 +39,7 @@ def github(run: TestRun) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return plain(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from doorward.author.testing.report.words import failure_lines, milliseconds
+from doorward.author.testing.report.words import failure_lines, milliseconds, plain
 from doorward.author.testing.results import Failure, TestResult, TestRun
 
 __all__ = ["Pretty"]
@@ -74,4 +74,5 @@ class Pretty:
         self._print(counts)
 
     def _print(self, text: Text) -> None:
+        text.plain = plain(text.plain)  # as long as before, so that every colour stays where it was
         self._console.print(text, soft_wrap=True, highlight=False)

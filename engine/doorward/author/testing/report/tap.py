@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from doorward.author.testing.report.words import failure_text
+from doorward.author.testing.report.words import failure_text, plain
 from doorward.author.testing.results import TestRun
 
 __all__ = ["tap"]
@@ -14,7 +14,7 @@ def tap(run: TestRun) -> str:
     """A line a test; what failed follows in a YAML block."""
     lines = ["TAP version 14", f"1..{len(run.results)}"]
     for number, result in enumerate(run.results, 1):
-        name = " ".join(result.id.split()).replace("\\", "\\\\").replace("#", "\\#")
+        name = " ".join(plain(result.id).split()).replace("\\", "\\\\").replace("#", "\\#")
         passed = result.outcome in ("passed", "skipped")
         skipped = " # SKIP" if result.outcome == "skipped" else ""
         lines.append(f"{'ok' if passed else 'not ok'} {number} - {name}{skipped}")
@@ -26,6 +26,6 @@ def tap(run: TestRun) -> str:
             ]
             lines += [f"  severity: {'fail' if result.outcome == 'failed' else 'error'}"]
             lines += [f"  at: {json.dumps(str(place))}", "  details: |"]
-            lines += [f"    {line}" for line in failure_text(result).splitlines()]
+            lines += [f"    {line}" for line in plain(failure_text(result)).split("\n")]
             lines.append("  ...")
     return "\n".join(lines) + "\n"

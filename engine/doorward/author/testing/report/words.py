@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from doorward.author.testing.results import Failure, TestResult
 
-__all__ = ["failure_lines", "failure_text", "milliseconds"]
+__all__ = ["failure_lines", "failure_text", "milliseconds", "plain"]
+
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would move a terminal's cursor, change its colours, or break a line where no line ends."""
+
+
+def plain(text: str) -> str:
+    """A text without control characters but for tabs and line ends."""
+    return _CONTROLS.sub("\ufffd", text)
 
 
 def failure_lines(failure: Failure) -> Iterator[str]:
