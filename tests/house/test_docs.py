@@ -22,7 +22,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 POLICIES = [
-    (page, number, f"doc.{'ward' if 'governs postgres' in text and 'METADATA' not in text else 'rego'}", text)
+    (
+        page,
+        number,
+        f"doc.{'ward' if language == 'ward' or re.search('^governs ', text, re.MULTILINE) else 'rego'}",
+        text,
+    )
     for page in PAGES
     for language in ("ward", "rego")
     for number, text in enumerate(blocks(page, language), 1)

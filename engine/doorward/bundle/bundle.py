@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ __all__ = ["Bundle", "build_bundle", "bundle_files", "is_bundle", "read_bundle"]
 _SUFFIXES: Final = (".tar.gz", ".tgz")
 _DATA_NAMES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
 """The files of a bundle that are data. In a tree every JSON and YAML file is."""
+
+_KIND: Final = (".kind.json", ".kind.yaml", ".kind.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,13 @@ def read_bundle(content: bytes, verification: Verification | None = None) -> Bun
     policies = policies_of((name, files[name]) for name in sorted(files) if _belongs(name))
     _check_roots(manifest, policies)
     commit = manifest.metadata.get("git_commit", "")
-    named = PolicySet(
-        policies.sources, policies.data, policies.revision, commit if isinstance(commit, str) else ""
-    )
+    named = replace(policies, git_commit=commit if isinstance(commit, str) else "")
     return Bundle(files, manifest, named, signature)
 
 
 def _belongs(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.name in _DATA_NAMES or path.suffix in MODULES
+    return path.name in _DATA_NAMES or path.suffix in MODULES or path.name.endswith(_KIND)
 
 
 def _check_roots(manifest: Manifest, policies: PolicySet) -> None:
@@ -87,7 +87,7 @@ def bundle_files(tree: Mapping[str, bytes], manifest: Manifest) -> dict[str, byt
     folders: dict[str, dict[str, bytes]] = {}
     for name, content in tree.items():
         path = PurePosixPath(name)
-        if path.suffix in MODULES:
+        if path.suffix in MODULES or path.name.endswith(_KIND):
             files[name] = content
         else:
             folders.setdefault(path.parent.as_posix(), {})[path.name] = content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -13,12 +13,21 @@ from doorward.bundle.data import data_error, load, merge
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
 from doorward_dsl.source import Source
 
-__all__ = ["DATA", "MODULES", "PolicySet", "policies_from", "policies_of"]
+__all__ = ["DATA", "MODULES", "Declaration", "PolicySet", "policies_from", "policies_of"]
 
 MODULES: Final = frozenset({".rego", ".ward"})
 DATA: Final = frozenset({".json", ".yaml", ".yml"})
 
 _MAX_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration:
+    """A kind of request, as a file of the set declares it."""
+
+    source: Source
+    schema: Any
+    """JSON Schema of what is to be done, if it is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +39,8 @@ class PolicySet:
     data: dict[str, Any]
     revision: str
     """SHA-256 of all names and contents, in hexadecimal."""
+    kinds: Mapping[str, Declaration] = field(default_factory=dict)
+    """The kinds of request that the set declares, by name."""
     git_commit: str = ""
     """Of the tree, with `-dirty` where files differ from it; empty where there is none."""
 
@@ -75,13 +86,26 @@ def policies_of(files: Iterable[tuple[str, bytes]], git_commit: str = "") -> Pol
         except PolicyError as error:
             problems.extend(error.diagnostics)
     data: dict[str, Any] = {}
+    kinds: dict[str, Declaration] = {}
     for source, document in documents:
+        kind = _declared(source.name)
+        if kind is not None:
+            if kind in kinds:
+                problems.append(data_error(source, f"the kind `{kind}` is declared twice"))
+            kinds[kind] = Declaration(source, document)
+            continue
         problem = merge(data, source, document)
         if problem is not None:
             problems.append(problem)
     if problems:
         raise PolicyError(problems)
-    return PolicySet(tuple(sources), data, _revision(contents), git_commit)
+    return PolicySet(tuple(sources), data, _revision(contents), kinds, git_commit)
+
+
+def _declared(name: str) -> str | None:
+    """The kind of request that a data file declares: `payments` for `acme/payments.kind.json`."""
+    path = PurePosixPath(name)
+    return PurePosixPath(path.stem).stem if PurePosixPath(path.stem).suffix == ".kind" else None
 
 
 def _revision(contents: Iterable[tuple[str, bytes]]) -> str:

@@ -6,17 +6,38 @@ types; only what is not well-formed meets pydantic, which then says what is wron
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, Protocol, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from doorward.decide.request import DOCUMENTS, REQUESTS, AccessRequest, Instant
+from doorward.decide.request import (
+    DOCUMENTS,
+    OPERATIONS,
+    REQUESTS,
+    AccessRequest,
+    Instant,
+    document_schemas,
+)
+from doorward.facts import READERS, Reader
 from doorward.run.exact import exactly
 from doorward_dsl.diagnostics import DoorwardError
 
-__all__ = ["Clock", "InvalidRequest", "complete", "parse_document"]
+__all__ = [
+    "KINDS",
+    "SHARED",
+    "Clock",
+    "InvalidRequest",
+    "Kind",
+    "SectionReader",
+    "Shape",
+    "complete",
+    "parse_document",
+    "schemas_of",
+]
 
 _MAX_DEPTH: Final = 64
 
@@ -31,17 +52,21 @@ def parse_document(text: bytes) -> Any:
         document = orjson.loads(text)  # strict about what is JSON, also about its encoding
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
             _check_depth(document)
-        if _has_claims(document):
+        if _may_hold_numbers(document):
             document = exactly(text, document)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
     return document
 
 
-def _has_claims(document: Any) -> bool:
-    """Whether there is anything in a request that could hold a number: the rest of it is text."""
-    principal = document.get("principal") if type(document) is dict else None
-    return type(principal) is dict and bool(principal.get("claims"))
+def _may_hold_numbers(document: Any) -> bool:
+    """Whether there is anything in a request that could hold a number: of the kinds known here, all but claims is text."""
+    if type(document) is not dict:
+        return False
+    principal, resource = document.get("principal"), document.get("resource")
+    return (type(principal) is dict and bool(principal.get("claims"))) or (
+        type(resource) is dict and type(resource.get("kind")) is str and resource["kind"] not in KINDS
+    )
 
 
 def _check_depth(document: Any) -> None:
@@ -101,7 +126,7 @@ class Clock:
 _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
 
 
-class _Shape:
+class Shape:
     """What a section looks like, worked out of its model once."""
 
     __slots__ = ("_choices", "_model", "_of_lists", "_of_texts", "_types", "defaults")
@@ -160,25 +185,73 @@ def _lower(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-class _Kind:
-    """The document of one kind: the sections that a caller sends, and all of it, empty."""
+class SectionReader(Protocol):
+    """What a caller sends in one part of a request."""
 
-    __slots__ = ("empty", "sections")
-
-    def __init__(self, request: type[AccessRequest], document: type[AccessRequest]) -> None:
-        self.empty: dict[str, Any] = document().model_dump()
-        self.sections = [
-            (name, _Shape(field.annotation))
-            for name, field in request.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ]
+    def complete(self, given: Any, where: str) -> dict[str, Any]:
+        """The section, total; `where` is its name. `given` is None where nothing was. Raises InvalidRequest."""
 
 
-_KINDS: Final = {kind: _Kind(REQUESTS[kind], document) for kind, document in DOCUMENTS.items()}
-_UNKNOWN: Final = _Kind(AccessRequest, AccessRequest)
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """One kind of request."""
+
+    name: str
+    operation: str
+    """The section that holds the raw operation."""
+    schema: Mapping[str, Any] | None
+    """JSON Schema of the document that policies see, by which they are typed; None for what `document_schemas` has."""
+    empty: Mapping[str, Any]
+    """The document of which nothing is known."""
+    sections: tuple[tuple[str, SectionReader], ...]
+    """What a caller sends, by name."""
+    reader: Reader | None
+    """What works out its facts, where that takes no more than the operation itself."""
 
 
-def complete(document: Any, time: dict[str, Any]) -> dict[str, Any]:
+def _sections(request: type[AccessRequest]) -> tuple[tuple[str, SectionReader], ...]:
+    return tuple(
+        (name, Shape(field.annotation))
+        for name, field in request.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    )
+
+
+def _built_in() -> dict[str, Kind]:
+    return {
+        name: Kind(
+            name=name,
+            operation=OPERATIONS[name],
+            schema=None,
+            empty=document().model_dump(),
+            sections=_sections(REQUESTS[name]),
+            reader=READERS.get(name),
+        )
+        for name, document in DOCUMENTS.items()
+    }
+
+
+KINDS: Final[Mapping[str, Kind]] = _built_in()
+"""The kinds that every engine knows, by name."""
+
+SHARED: Final = Kind(
+    name="",
+    operation="",
+    schema=None,
+    empty=AccessRequest().model_dump(),
+    sections=_sections(AccessRequest),
+    reader=None,
+)
+"""What requests of all kinds have."""
+
+
+def schemas_of(kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The JSON Schema of the document of each kind. Shared: not to be changed."""
+    known = document_schemas()
+    return {name: known[name] if kind.schema is None else kind.schema for name, kind in kinds.items()}
+
+
+def complete(document: Any, time: dict[str, Any], kinds: Mapping[str, Kind] = KINDS) -> dict[str, Any]:
     """The total document: every field of its kind is there; facts are empty until they are derived.
 
     What a caller says about time and facts is dropped. The document given is not changed, but shared in parts
@@ -190,11 +263,11 @@ def complete(document: Any, time: dict[str, Any]) -> dict[str, Any]:
     name = resource.get("kind") if type(resource) is dict else None
     if type(name) is not str or not name:
         raise InvalidRequest("`resource.kind` is missing")
-    kind = _KINDS.get(name, _UNKNOWN)
+    kind = kinds.get(name, SHARED)
     whole = dict(kind.empty)
     for section, shape in kind.sections:
         whole[section] = shape.complete(document.get(section), section)
-    if not document.keys() <= whole.keys() and kind is not _UNKNOWN:
+    if not document.keys() <= whole.keys() and kind is not SHARED:
         raise InvalidRequest(f"unknown field `{min(map(str, document.keys() - whole.keys()))}`")
     whole["time"] = time
     return whole

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import orjson
@@ -14,9 +14,8 @@ import orjson
 from doorward.compile.findings import Failed, Findings
 from doorward.decide.conclude import Conclusions
 from doorward.decide.decision import Decision, Reason
-from doorward.decide.document import Clock, complete
-from doorward.decide.request import DOCUMENTS, OPERATIONS
-from doorward.facts import READERS, Reading
+from doorward.decide.document import KINDS, Clock, Kind, complete
+from doorward.facts import Reader, Reading
 from doorward.facts.postgres import Analysis, AnalysisCache, Catalogue, Settings
 from doorward.run.budget import Limits
 from doorward.run.context import CallContext
@@ -51,6 +50,7 @@ class Decider:
         "_evaluator",
         "_grants",
         "_ids",
+        "_kinds",
         "_limits",
         "_plain_settings",
         "_prefix",
@@ -65,8 +65,10 @@ class Decider:
         limits: Limits,
         analyses: AnalysisCache,
         grants: Grants = NOTHING_GRANTED,
+        kinds: Mapping[str, Kind] = KINDS,
     ) -> None:
         self.revision = revision
+        self._kinds = kinds
         self._evaluator = evaluator
         self._limits = limits
         self._analyses = analyses
@@ -87,7 +89,7 @@ class Decider:
     ) -> Decision:
         """The decision on an access request document. Raises InvalidRequest, and nothing else."""
         now = time.time_ns() if now_ns is None else now_ns
-        whole = complete(document, self._clock.instant(now))
+        whole = complete(document, self._clock.instant(now), self._kinds)
         kind: str = whole["resource"]["kind"]
         action: str = whole["action"]["name"]
         if catalogue is None:
@@ -95,7 +97,8 @@ class Decider:
         analysis: Analysis | None = None
         refusal: Reason | None = None
         facts: dict[str, Any] = {}
-        if kind not in DOCUMENTS:
+        known = self._kinds.get(kind)
+        if known is None:
             refusal = _refusal(f"there is no kind of request `{kind[:100]}`")
         elif action not in _WITHOUT_OPERATION:
             if kind == "postgres":
@@ -103,8 +106,8 @@ class Decider:
                 facts = {"sql": analysis.facts}
                 if analysis.facts["opaque"]:
                     refusal = _refusal(f"the statement cannot be analysed: {analysis.facts['opaque_reason']}")
-            else:
-                reading = _read(kind, whole[OPERATIONS[kind]])
+            elif known.reader is not None:
+                reading = _read(known.reader, whole[known.operation])
                 facts = reading.facts
                 if reading.opaque:
                     refusal = _refusal(f"the request cannot be analysed: {reading.opaque}")
@@ -119,7 +122,7 @@ class Decider:
             analysis,
             catalogue,
             issuing=action == _ISSUE,
-            answering=kind in READERS and action not in _WITHOUT_OPERATION,
+            answering=known is not None and kind != "postgres" and action not in _WITHOUT_OPERATION,
         )
         return Decision(
             decision_id=f"{self._prefix}-{next(self._ids):x}",
@@ -131,7 +134,7 @@ class Decider:
             approvals=found.approvals,
             credential=found.credential,
             errors=found.errors,
-            operation_hash=operation_hash(whole) if found.verdict == "approve" else "",
+            operation_hash=operation_hash(whole, known) if found.verdict == "approve" else "",
             cacheable=False,
             facts=facts,
             effects=call.recorded,
@@ -169,10 +172,10 @@ class Decider:
         return findings
 
 
-def _read(kind: str, operation: dict[str, Any]) -> Reading:
+def _read(reader: Reader, operation: dict[str, Any]) -> Reading:
     """The facts of an operation of a kind that needs no catalogue."""
     try:
-        return READERS[kind](operation)
+        return reader(operation)
     except Exception as error:  # a fault of ours: what is not understood is blocked, never let through
         return Reading({}, f"{type(error).__name__}: {error}")
 
@@ -181,13 +184,13 @@ def _refusal(text: str) -> Reason:
     return Reason("", "block", text, "")
 
 
-def operation_hash(document: dict[str, Any]) -> str:
+def operation_hash(document: dict[str, Any], kind: Kind | None) -> str:
     """What a consent is bound to: who asks, of what, and the operation with all that gives it its meaning."""
     resource, principal = document["resource"], document["principal"]
     bound = {
         "action": document["action"]["name"],
         "principal": [principal["issuer"], principal["kind"], principal["id"]],
         "resource": [resource["kind"], resource["name"], resource["environment"]],
-        "operation": document.get(OPERATIONS.get(resource["kind"], "")),
+        "operation": None if kind is None else document.get(kind.operation),
     }
     return hashlib.sha256(orjson.dumps(bound, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -10,10 +10,12 @@ from typing import Any, Final, Self
 from doorward.bundle import PolicySet, policies_from, read_policies
 from doorward.compile import Compiled, compile_program
 from doorward.decide.decision import Decision
+from doorward.decide.document import schemas_of
 from doorward.decide.evaluate import Decider
 from doorward.decide.explain import Explainer, Explanation
-from doorward.decide.request import AccessRequest, document_schemas
+from doorward.decide.request import AccessRequest
 from doorward.engine.granted import granted_to_decisions, may_wait, revision_under
+from doorward.engine.kinds import kinds_of
 from doorward.engine.modules import ModuleCache
 from doorward.engine.prepared import PreparedQuery
 from doorward.facts.postgres import AnalysisCache, Catalogue
@@ -47,7 +49,11 @@ def compile_policies(
     """
     parsed = (ModuleCache() if modules is None else modules).parse(policies.sources)
     return compile_modules(
-        parsed, schemas=document_schemas(), strict=strict, data=policies.data, capabilities=capabilities
+        parsed,
+        schemas=schemas_of(kinds_of(policies)),
+        strict=strict,
+        data=policies.data,
+        capabilities=capabilities,
     )
 
 
@@ -112,11 +118,12 @@ class Engine:
         analyses = AnalysisCache() if analyses is None else analyses
         grants = granted_to_decisions(capabilities)
         self.waits = may_wait(grants)
+        kinds = kinds_of(policies)
         self._decider = Decider(
-            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants
+            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants, kinds=kinds
         )
         self._explainer = Explainer(
-            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants
+            self._compiled, self.revision, limits=limits, analyses=analyses, grants=grants, kinds=kinds
         )
 
     @classmethod

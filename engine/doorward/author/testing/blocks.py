@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from doorward.author.coverage.collect import replaced_world
 from doorward.author.testing.expectations import difference, summary
 from doorward.author.testing.failed import failed_line, shown
 from doorward.author.testing.files import ReadFile
@@ -25,6 +26,7 @@ from doorward.run.reference.tree import make_tree
 from doorward.run.reference.world import World
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.compile_tests import DECISION, CompiledTest
+from doorward_dsl.program import Path
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Expectation, ExpectCondition, ExpectError, Given, Term, When
 
@@ -99,7 +101,7 @@ class BlockRunner:
         return [dict(case) for case in found]
 
     def _run_case(self, test: CompiledTest, case: dict[str, Value]) -> tuple[list[Failure], bool]:
-        situation = Situation(self.read)
+        situation = Situation(self.read, self.tested.kinds)
         failures: list[Failure] = []
         asked: _Asked | None = None
         try:
@@ -179,15 +181,18 @@ class BlockRunner:
     def _condition(self, test: CompiledTest, expected: ExpectCondition, asked: _Asked) -> Failure | None:
         path = test.conditions[expected]
         try:
-            if self.tested.rule_value(path, asked.now_ns, asked.shared, asked.document) is True:
+            if self._holds(path, asked):
                 return None
             message = "the condition does not hold"
         except EvaluationError as error:
             message = f"the condition cannot be evaluated: {error.message}"
-        world = World(
-            self.tested.context(asked.now_ns, asked.shared, asked.document),
-            asked.document,
-            self.tested.data(asked.shared),
+        world = replaced_world(
+            World(
+                self.tested.context(asked.now_ns, asked.shared, asked.document),
+                asked.document,
+                self.tested.data(asked.shared),
+            ),
+            asked.replacements,
         )
         line = failed_line(self.evaluator, self.tested.tests.program.rules[path][0].body, world)
         span = expected.span if line is None else line.span
@@ -199,6 +204,10 @@ class BlockRunner:
             decision=asked.decision.to_dict(),
             explanation=self._explanation(asked, search=False),
         )
+
+    def _holds(self, path: Path, asked: _Asked) -> bool:
+        value = self.tested.rule_value(path, asked.now_ns, asked.shared, asked.document, asked.replacements)
+        return value is True
 
     def _explanation(self, asked: _Asked, *, search: bool) -> str:
         if asked.explained:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +14,7 @@ from doorward.author.testing.operations import ACTIONS, OperationError, operatio
 from doorward.author.testing.schema import catalogue_of
 from doorward.author.testing.tested import DEFAULT_NOW_NS
 from doorward.compile import FunctionName, Replacements
-from doorward.decide.request import OPERATIONS, REQUESTS
+from doorward.decide.document import Kind
 from doorward.facts.postgres import Catalogue
 from doorward.facts.postgres.catalogue import CatalogueError
 from doorward.run.convert import to_json
@@ -51,6 +52,7 @@ class Situation:
     """All that was given so far."""
 
     read: ReadFile
+    kinds: Mapping[str, Kind]
     request: dict[str, Any] = field(default_factory=dict)
     now_ns: int = DEFAULT_NOW_NS
     catalogue: Catalogue | None = None
@@ -109,11 +111,11 @@ class Situation:
 
         Raises GivenError.
         """
-        model = REQUESTS[when.kind]
-        section = OPERATIONS[when.kind]
+        kind = self.kinds[when.kind]
+        section = kind.operation
         # what is given for another kind is not part of this request
         request = {
-            name: copy.deepcopy(self.request[name]) for name in model.model_fields if name in self.request
+            name: copy.deepcopy(self.request[name]) for name, _ in kind.sections if name in self.request
         }
         resource = request.setdefault("resource", {})
         if isinstance(resource, dict):

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any, Final
 
 from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
-from doorward.decide.document import Clock, complete
+from doorward.decide.document import Clock, complete, schemas_of
 from doorward.decide.evaluate import Decider, Evaluator
 from doorward.decide.explain import Explainer
-from doorward.decide.request import OPERATIONS, document_schemas
 from doorward.engine import PolicySet
 from doorward.engine.granted import granted_to_decisions, granted_to_queries
+from doorward.engine.kinds import kinds_of
 from doorward.facts.postgres import AnalysisCache, Catalogue
 from doorward.run.access import patch
 from doorward.run.budget import Limits
@@ -32,6 +32,8 @@ __all__ = ["DEFAULT_NOW_NS", "SEED", "RuleTest", "Tested", "is_skipped", "is_tes
 
 DEFAULT_NOW_NS: Final = 1_767_614_400_000_000_000
 """The instant at which tests happen that give none: Monday, 2026-01-05T12:00:00Z."""
+
+_NOTHING_REPLACED: Final = Replacements()
 
 SEED: Final = 0
 """Of the random numbers in tests."""
@@ -91,13 +93,15 @@ class Tested:
         self.clock = Clock()
         self._capabilities = capabilities
         modules = _parsed(policies)
-        schemas = document_schemas()
+        self.kinds = kinds_of(policies)
+        schemas = schemas_of(self.kinds)
+        operations = {name: kind.operation for name, kind in self.kinds.items()}
         self.program: Program = compile_modules(
             modules, schemas=schemas, data=policies.data, capabilities=capabilities
         )
         apart, self.rules = _apart(modules)
         self.tests: TestProgram = compile_tests(
-            apart, schemas=schemas, operations=OPERATIONS, data=policies.data, capabilities=capabilities
+            apart, schemas=schemas, operations=operations, data=policies.data, capabilities=capabilities
         )
         self.compiled: Compiled = compile_program(self.program, policies.data)
         self._functions: dict[Any, Function] = {}
@@ -108,12 +112,20 @@ class Tested:
         return compile_program(self.tests.program, self.policies.data)
 
     @cached_property
-    def _replaceable(self) -> Compiled:
-        """The policies, compiled so that whatever any test replaces can be."""
+    def _replaced_somewhere(self) -> frozenset[str]:
+        """Whatever any test replaces, by dotted name."""
         settings = [one for test in self.tests.tests for one in test.settings.values()]
-        return self.compiled.replaceable(
-            frozenset(".".join(one.path) for one in settings if one.part == "replaced")
-        )
+        return frozenset(".".join(one.path) for one in settings if one.part == "replaced")
+
+    @cached_property
+    def _replaceable(self) -> Compiled:
+        """The policies, compiled so that all of that can be replaced."""
+        return self.compiled.replaceable(self._replaced_somewhere)
+
+    @cached_property
+    def _beside_replaceable(self) -> Compiled:
+        """The program of the tests' own values, compiled so that all of that can be replaced."""
+        return self.beside.replaceable(self._replaced_somewhere)
 
     # --- decisions -------------------------------------------------------------------------------------------
 
@@ -128,6 +140,7 @@ class Tested:
             limits=self.limits,
             analyses=self.analyses,
             grants=granted_to_decisions(self._capabilities),
+            kinds=self.kinds,
         )
 
     def explain(
@@ -157,12 +170,13 @@ class Tested:
             limits=self.limits,
             analyses=self.analyses,
             grants=granted_to_decisions(self._capabilities),
+            kinds=self.kinds,
         )
         return explainer.explain(request, catalogue, now_ns, search=search).to_text()
 
     def document(self, request: dict[str, Any], facts: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
         """The document that policies saw of a request."""
-        return {**complete(request, self.clock.instant(now_ns)), **facts}
+        return {**complete(request, self.clock.instant(now_ns), self.kinds), **facts}
 
     # --- values ----------------------------------------------------------------------------------------------
 
@@ -177,15 +191,24 @@ class Tested:
         return run(function, self.context(now_ns, shared, document))
 
     def rule_value(
-        self, path: Path, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED
+        self,
+        path: Path,
+        now_ns: int,
+        shared: Mapping[str, Value],
+        document: Value = UNDEFINED,
+        replacements: Replacements = _NOTHING_REPLACED,
     ) -> Value:
         """The value of a rule of the test program, or UNDEFINED. Raises EvaluationError."""
-        function = self._functions.get(path)
+        compiled = self._beside_replaceable if replacements else self.beside
+        function = self._functions.get((path, compiled))
         if function is None:
             term = Ref(Var("data", NOWHERE), tuple(Scalar(part, NOWHERE) for part in path), NOWHERE)
             body: Body = (Literal(ExprTerm(term, NOWHERE), (), NOWHERE),)
-            function = self._functions[path] = self.beside.prepare_value(body)
-        return run(function, self.context(now_ns, shared, document))
+            function = self._functions[path, compiled] = compiled.prepare_value(body)
+        call = self.context(now_ns, shared, document)
+        if replacements:
+            Replaced(compiled, replacements).replace(call)
+        return run(function, call)
 
     def context(self, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED) -> CallContext:
         """A context for the test program: `shared` is what the running test keeps below `data`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from doorward.compile import Compiled
+from doorward.decide.document import KINDS, Kind, schemas_of
 from doorward.decide.explain.changes import Change
 from doorward.decide.explain.explanation import Explanation
 from doorward.decide.explain.nearest import Found, Search
@@ -39,9 +40,13 @@ class Explainer:
         limits: Limits,
         analyses: AnalysisCache,
         grants: Grants = NOTHING_GRANTED,
+        kinds: Mapping[str, Kind] = KINDS,
     ) -> None:
         self._compiled = compiled
-        self._witness = Witness(compiled, revision, limits=limits, analyses=analyses, grants=grants)
+        self._kinds = kinds
+        self._witness = Witness(
+            compiled, revision, limits=limits, analyses=analyses, grants=grants, kinds=kinds
+        )
 
     @cached_property
     def _evaluator(self) -> Evaluator:
@@ -49,7 +54,7 @@ class Explainer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        return Vocabulary(self._compiled.program)
+        return Vocabulary(self._compiled.program, schemas_of(self._kinds))
 
     @cached_property
     def _governing(self) -> dict[str, Governing]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from doorward.decide.explain.changes import InputPath
-from doorward.decide.request import document_schemas
 from doorward.run.reference.literals import literal
 from doorward.run.values import UNDEFINED, Value, equal, unkey
 from doorward_dsl.program import Program
@@ -24,9 +23,9 @@ _MOST: Final = 6
 class Vocabulary:
     """The values worth trying for a fact."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, schemas: Mapping[str, Any]) -> None:
         self._compared: dict[InputPath, list[Value]] = defaultdict(list)
-        self._schemas = document_schemas()
+        self._schemas = schemas
         for body in _bodies(program):
             for left, right in _comparisons(body):
                 self._note(left, right)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from doorward.compile import Compiled
 from doorward.compile.findings import Findings
 from doorward.decide.decision import Decision
-from doorward.decide.document import InvalidRequest
+from doorward.decide.document import InvalidRequest, Kind
 from doorward.decide.evaluate import Decider
 from doorward.decide.explain.changes import REQUESTED, Change, apply, instant
 from doorward.facts.postgres import AnalysisCache, Catalogue
@@ -53,16 +53,24 @@ class _Watched:
 class Witness:
     """Decides as the engine does, by the same code, and keeps what was seen on the way."""
 
-    __slots__ = ("_analyses", "_compiled", "_grants", "_limits", "_revision")
+    __slots__ = ("_analyses", "_compiled", "_grants", "_kinds", "_limits", "_revision")
 
     def __init__(
-        self, compiled: Compiled, revision: str, *, limits: Limits, analyses: AnalysisCache, grants: Grants
+        self,
+        compiled: Compiled,
+        revision: str,
+        *,
+        limits: Limits,
+        analyses: AnalysisCache,
+        grants: Grants,
+        kinds: Mapping[str, Kind],
     ) -> None:
         self._compiled = compiled
         self._revision = revision
         self._limits = limits
         self._analyses = analyses
         self._grants = grants
+        self._kinds = kinds
 
     def decide(
         self,
@@ -85,7 +93,12 @@ class Witness:
         watched = _Watched(self._compiled, derived)
         # a decider of its own for each: what one remembers goes by analysis and statements, not by changed facts
         decider = Decider(
-            watched, self._revision, limits=self._limits, analyses=self._analyses, grants=self._grants
+            watched,
+            self._revision,
+            limits=self._limits,
+            analyses=self._analyses,
+            grants=self._grants,
+            kinds=self._kinds,
         )
         decision = decider.decide(document, catalogue, now_ns, replaying)
         return Witnessed(decision, watched.kind, watched.document, watched.findings)

@@ -6,6 +6,7 @@ the document takes its steps from the budget: a schema that refers to itself may
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import wraps
@@ -25,10 +26,12 @@ from .json_text import json_text, parse_json, plain
 from .operands import ARRAYS
 from .regexes import compiled
 
-__all__ = ["BUILTINS"]
+__all__ = ["BUILTINS", "SchemaError", "Validator"]
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "null", "object", "string")
 _MAX_ERRORS: Final = 1_000
+_MAX_STEPS: Final = 1_000_000
+"""What applying a schema may take where no evaluation's budget says so."""
 _STEPS: Final = 8
 """What it takes to apply a keyword to a value, and again for each part of either."""
 _PATTERN_STEPS: Final = 500
@@ -187,6 +190,46 @@ def _check_types(schema: Any, meter: _Meter) -> None:
             )
         elif type(here) is list:
             waiting.extend(reversed(here))
+
+
+class SchemaError(ValueError):
+    """What is given as a schema is not one."""
+
+
+class Validator:
+    """A schema made ready to be applied to documents, plain JSON values. Threads may share it."""
+
+    __slots__ = ("_validator",)
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raises SchemaError."""
+        try:
+            self._validator = _validator(copy.deepcopy(schema), _Meter(_Allowance(_MAX_STEPS)))
+        except (ValueError, RecursionError, BuiltinError) as error:
+            raise SchemaError(str(error)) from None
+
+    def objection(self, document: Any) -> str | None:
+        """What is wrong with a document, with its place; None where nothing is. Bounded in what it takes."""
+        validator = self._validator.evolve(format_checker=_Meter(_Allowance(_MAX_STEPS)))
+        try:
+            error = next(validator.iter_errors(_floats(document)), None)
+        except (ValueError, RecursionError, Unresolvable, BuiltinError) as wrong:
+            return f"the schema cannot be applied to it: {wrong}"
+        return None if error is None else str(_shown(error)["error"])
+
+
+class _Allowance:
+    """Takes steps from an allowance of its own, where no budget of an evaluation stands behind."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def __call__(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise ValueError("it takes too many steps")
 
 
 def verify_schema(meter: Meter, schema: Value) -> Value:
