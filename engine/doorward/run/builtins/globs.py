@@ -12,13 +12,16 @@ import re2
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .operands import ARRAYS, string, wrong_element, wrong_type
+from .patterns import compile_pattern, encodable
 
 __all__ = ["BUILTINS", "glob_pattern", "intersect"]
 
 _SPECIAL: Final = frozenset("*?\\[]{}")
 _MAX_PATTERN: Final = 32 * 1024
+_SEARCH_SHIFT: Final = 10
+"""Two to this power are the characters of a pattern, times those of a text, that take a step at the worst."""
 
 
 class _Syntax(ValueError):
@@ -105,18 +108,20 @@ def _in_class(char: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str, separators: tuple[str, ...]) -> Any:
-    if len(pattern) > _MAX_PATTERN:
+def _translated(pattern: str, separators: tuple[str, ...]) -> str:
+    if len(pattern) * (1 + len(separators)) > _MAX_PATTERN:
         raise ValueError(f"glob: longer than {_MAX_PATTERN} characters")
-    options = re2.Options()
-    options.log_errors = False
+    return glob_pattern(pattern, separators)
+
+
+def _compiled(pattern: str, separators: tuple[str, ...]) -> Any:
     try:
-        return re2.compile(glob_pattern(pattern, separators), options)
+        return compile_pattern(_translated(pattern, separators))
     except re2.error:
         raise ValueError("glob: the pattern is too large") from None
 
 
-def match(pattern: Value, delimiters: Value, text: Value) -> bool:
+def match(meter: Meter, pattern: Value, delimiters: Value, text: Value) -> bool:
     name = "glob.match"
     glob = string(name, 1, pattern)
     if delimiters is None:
@@ -131,15 +136,14 @@ def match(pattern: Value, delimiters: Value, text: Value) -> bool:
     else:
         raise wrong_type(name, 2, delimiters, "array", "null")
     subject = string(name, 3, text)
+    work = len(glob) * (1 + len(separators)) * (len(glob) + len(subject)) >> _SEARCH_SHIFT
+    if work:
+        meter.charge(work)
     try:
-        found = _compiled(_encodable(glob), separators).search(_encodable(subject))
+        found = _compiled(encodable(glob), separators).search(encodable(subject))
     except ValueError as error:
         raise BuiltinError(f"{name}: {error}") from None
     return found is not None
-
-
-def _encodable(value: str) -> str:
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 def quote_meta(pattern: Value) -> Value:
@@ -264,4 +268,4 @@ def _invalid(expression: str, place: int, problem: str) -> ValueError:
     return ValueError(f"input:{expression}, pos:{place}, {problem}: the input provided is invalid")
 
 
-BUILTINS: Final = pure({"glob.match": match, "glob.quote_meta": quote_meta})
+BUILTINS: Final = {**contextual({"glob.match": match}), **pure({"glob.quote_meta": quote_meta})}

@@ -8,10 +8,13 @@ from typing import Any, Final
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value, key
 
-from .builtin import pure
+from .builtin import Meter, contextual
 from .operands import ARRAYS, SETS, mapping, members, wrong_type
 
 __all__ = ["BUILTINS", "MAX_STEPS"]
+
+_STEPS: Final = 4
+"""What a step along a path takes."""
 
 MAX_STEPS: Final = 250_000
 """The most steps along paths, of which there may be exponentially many, that are taken."""
@@ -30,7 +33,7 @@ def _start(name: str, initial: Value) -> Sequence[Value]:
     return _listed(initial)
 
 
-def reachable(graph: Value, initial: Value) -> Value:
+def reachable(meter: Meter, graph: Value, initial: Value) -> Value:
     name = "graph.reachable"
     edges = mapping(name, 1, graph)
     waiting = list(map(key, _start(name, initial)))
@@ -39,11 +42,13 @@ def reachable(graph: Value, initial: Value) -> Value:
         node = waiting.pop()
         if node in edges and node not in reached:
             reached.add(node)
-            waiting.extend(map(key, _listed(edges[node])))
+            neighbours = _listed(edges[node])
+            meter.charge(len(neighbours))
+            waiting.extend(map(key, neighbours))
     return reached
 
 
-def reachable_paths(graph: Value, initial: Value) -> Value:
+def reachable_paths(meter: Meter, graph: Value, initial: Value) -> Value:
     name = "graph.reachable_paths"
     edges = mapping(name, 1, graph)
     found: set[Any] = set()
@@ -54,6 +59,7 @@ def reachable_paths(graph: Value, initial: Value) -> Value:
         if key(node) not in edges:
             continue
         neighbours = _listed(edges[key(node)])
+        meter.charge(_STEPS * (1 + len(neighbours)))
         if not neighbours:
             found.add(key([node]))
         waiting.extend(([node], frozenset([key(node)]), neighbour) for neighbour in neighbours)
@@ -69,14 +75,12 @@ def reachable_paths(graph: Value, initial: Value) -> Value:
         path = [*path, node]
         visited |= {form}
         neighbours = _listed(edges[form])
-        if not neighbours:
+        meter.charge(_STEPS * (len(path) + len(neighbours)))
+        onward = [neighbour for neighbour in neighbours if key(neighbour) not in visited]
+        if len(onward) < len(neighbours) or not neighbours:
             found.add(key(path))
-        for neighbour in neighbours:
-            if key(neighbour) in visited:
-                found.add(key(path))
-            else:
-                waiting.append((path, visited, neighbour))
+        waiting.extend((path, visited, neighbour) for neighbour in onward)
     return found
 
 
-BUILTINS: Final = pure({"graph.reachable": reachable, "graph.reachable_paths": reachable_paths})
+BUILTINS: Final = contextual({"graph.reachable": reachable, "graph.reachable_paths": reachable_paths})

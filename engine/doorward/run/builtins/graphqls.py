@@ -14,7 +14,7 @@ from graphql.validation.validate import validate_sdl
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 
-from .builtin import pure
+from .builtin import Meter, contextual, pure
 from .graphql_tree import Malformed, document_object, query_text, schema_text
 from .json_text import plain
 from .operands import string, wrong_type
@@ -22,6 +22,7 @@ from .operands import string, wrong_type
 __all__ = ["BUILTINS"]
 
 _MAX_TOKENS: Final = 50_000
+_WORD: Final = re.compile(r"\w+")
 _IGNORED: Final = re.compile(r"#[^\r\n]*|[\s,\ufeff]")
 _EXTENSIONS: Final[tuple[type, ...]] = (ast.SchemaExtensionNode, ast.TypeExtensionNode)
 _NO_QUERY: Final = "Query root type must be provided."
@@ -129,9 +130,11 @@ def _extended(node: Any, extension: Any) -> Any:
     return type(node)(**fields, loc=node.loc)
 
 
-def _schema(value: Value) -> GraphQLSchema:
+def _schema(meter: Meter, value: Value) -> GraphQLSchema:
     """The schema, valid but for a query type, which it need not have."""
-    document = _merged(_schema_document(value))
+    read = _schema_document(value)
+    _charge(meter, read)
+    document = _merged(read)
     try:
         problems = [error.message for error in validate_sdl(document)]
         if not problems:
@@ -175,48 +178,56 @@ def parse_schema(schema: Value) -> Value:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def parse_both(query: Value, schema: Value) -> Value:
+def _charge(meter: Meter, document: ast.DocumentNode) -> None:
+    """Take what validating is worth: every field may have to be compared with every other."""
+    words = sum(1 for _ in _WORD.finditer(document.loc.source.body)) if document.loc is not None else 0
+    meter.charge(16 * words + words * words // 64)
+
+
+def parse_both(meter: Meter, query: Value, schema: Value) -> Value:
     name = "graphql.parse"
     for position, value in enumerate((query, schema)):
         if not _takes(value):
             raise wrong_type(name, position, value, "string", "object")
     try:
-        return _both(query, schema)
+        return _both(meter, query, schema)
     except (_Refused, RecursionError) as error:
         raise BuiltinError(f"{name}: {error}") from None
 
 
-def _both(query: Value, schema: Value) -> list[Value]:
+def _both(meter: Meter, query: Value, schema: Value) -> list[Value]:
     parsed, described = _query(query), _schema_document(schema)
-    _checked(parsed, _schema(schema))
+    _charge(meter, parsed)
+    _checked(parsed, _schema(meter, schema))
     return [document_object(parsed), document_object(described)]
 
 
-def parse_and_verify(query: Value, schema: Value) -> Value:
+def parse_and_verify(meter: Meter, query: Value, schema: Value) -> Value:
     try:
-        return [True, *_both(query, schema)] if _takes(query) and _takes(schema) else [False, {}, {}]
+        return [True, *_both(meter, query, schema)] if _takes(query) and _takes(schema) else [False, {}, {}]
     except (_Refused, RecursionError):
         return [False, {}, {}]
 
 
-def is_valid(query: Value, schema: Value) -> bool:
-    return bool(parse_and_verify(query, schema)[0])
+def is_valid(meter: Meter, query: Value, schema: Value) -> bool:
+    return bool(parse_and_verify(meter, query, schema)[0])
 
 
-def schema_is_valid(schema: Value) -> bool:
+def schema_is_valid(meter: Meter, schema: Value) -> bool:
     try:
-        return _takes(schema) and _schema(schema) is not None
+        return _takes(schema) and _schema(meter, schema) is not None
     except (_Refused, RecursionError):
         return False
 
 
-BUILTINS: Final = pure(
-    {
-        "graphql.parse_query": parse_query,
-        "graphql.parse_schema": parse_schema,
-        "graphql.parse": parse_both,
-        "graphql.parse_and_verify": parse_and_verify,
-        "graphql.is_valid": is_valid,
-        "graphql.schema_is_valid": schema_is_valid,
-    }
-)
+BUILTINS: Final = {
+    **pure({"graphql.parse_query": parse_query, "graphql.parse_schema": parse_schema}),
+    **contextual(
+        {
+            "graphql.parse": parse_both,
+            "graphql.parse_and_verify": parse_and_verify,
+            "graphql.is_valid": is_valid,
+            "graphql.schema_is_valid": schema_is_valid,
+        }
+    ),
+}

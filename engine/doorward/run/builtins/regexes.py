@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final
 
 import re2
@@ -15,11 +14,14 @@ from doorward.run.values import Value
 from .builtin import Meter, contextual, pure
 from .globs import intersect
 from .operands import bounded, integer, string
+from .patterns import compile_pattern, encodable
 from .terms import quoted
 
 __all__ = ["BUILTINS", "compiled"]
 
 _MAX_PATTERN: Final = 32 * 1024
+_MAX_GROUPS: Final = 500
+"""RE2 keeps the places of all groups for each way on which a match may still be found."""
 # `\C` would take characters apart into bytes
 _ONE_BYTE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _REFERENCE: Final = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
@@ -34,19 +36,19 @@ _PROBLEMS: Final = {
 }
 
 
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
-    """The compiled pattern; raises ValueError with what is wrong. Patterns are kept, since they hardly vary."""
+def compiled(pattern: str, *, captures: bool = False) -> Any:
+    """The compiled pattern; raises ValueError with what is wrong. Without `captures` it has no groups."""
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(f"error parsing regexp: longer than {_MAX_PATTERN} characters")
     if _ONE_BYTE.search(pattern):
         raise ValueError("error parsing regexp: invalid escape sequence: `\\C`")
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(_encodable(pattern), options)
+        found = compile_pattern(encodable(pattern), captures=captures)
     except re2.error as error:
         raise ValueError(f"error parsing regexp: {_problem(error)}") from None
+    if captures and found.groups > _MAX_GROUPS:
+        raise ValueError(f"error parsing regexp: more than {_MAX_GROUPS} groups")
+    return found
 
 
 def _problem(error: Exception) -> str:
@@ -58,18 +60,15 @@ def _problem(error: Exception) -> str:
     return f"{_PROBLEMS.get(kind, kind)}: `{where}`" if colon else text
 
 
-def _encodable(value: str) -> str:
-    """The text without lone surrogates, which RE2 has no way to see."""
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-
-
-def _pattern(name: str, position: int, value: Value) -> Any:
+def _pattern(name: str, position: int, value: Value, *, captures: bool = False) -> Any:
     try:
-        return compiled(string(name, position, value))
+        return compiled(string(name, position, value), captures=captures)
     except ValueError as error:
         raise BuiltinError(f"{name}: {error}") from None
 
 
+_COMPILE_STEPS: Final = 500
+"""What compiling a pattern takes, for those who compile many in one go."""
 _MATCH_STEPS: Final = 8
 """What a match takes. That it may take a look at all of the rest of the text is left to the limit on time."""
 
@@ -95,22 +94,30 @@ def _limited(meter: Meter, pattern: Any, text: str, limit: int) -> Iterator[Any]
             return
 
 
-def matches(pattern: Value, text: Value) -> bool:
-    return _matches_in("regex.match", pattern, text)
+def matches(meter: Meter, pattern: Value, text: Value) -> bool:
+    return _matches_in(meter, "regex.match", pattern, text)
 
 
-def re_match(pattern: Value, text: Value) -> bool:
-    return _matches_in("re_match", pattern, text)
+def re_match(meter: Meter, pattern: Value, text: Value) -> bool:
+    return _matches_in(meter, "re_match", pattern, text)
 
 
-def _matches_in(name: str, pattern: Value, text: Value) -> bool:
+_SEARCH_SHIFT: Final = 10
+"""Two to this power are the instructions of a pattern, times the characters of a text, that take a step at worst."""
+
+
+def _matches_in(meter: Meter, name: str, pattern: Value, text: Value) -> bool:
     wanted, subject = string(name, 1, pattern), string(name, 2, text)
-    return _pattern(name, 1, wanted).search(_encodable(subject)) is not None
+    meter.charge(len(wanted) ** 2 >> _SEARCH_SHIFT)
+    expression = _pattern(name, 1, wanted)
+    meter.charge(expression.programsize * len(subject) >> _SEARCH_SHIFT)
+    return expression.search(encodable(subject)) is not None
 
 
-def is_valid(pattern: Value) -> bool:
+def is_valid(meter: Meter, pattern: Value) -> bool:
     if type(pattern) is not str:
         return False
+    meter.charge(len(pattern) ** 2 >> _SEARCH_SHIFT)
     try:
         compiled(pattern)
     except ValueError:
@@ -121,22 +128,24 @@ def is_valid(pattern: Value) -> bool:
 def find_n(meter: Meter, pattern: Value, text: Value, limit: Value) -> Value:
     name = "regex.find_n"
     string(name, 1, pattern)
-    subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
-    return [match.group() for match in _limited(meter, _pattern(name, 1, pattern), subject, most)]
+    subject, most = encodable(string(name, 2, text)), integer(name, 3, limit)
+    return [
+        match.group() for match in _limited(meter, _pattern(name, 1, pattern, captures=True), subject, most)
+    ]
 
 
 def find_submatches(meter: Meter, pattern: Value, text: Value, limit: Value) -> Value:
     name = "regex.find_all_string_submatch_n"
     string(name, 1, pattern)
-    subject, most = _encodable(string(name, 2, text)), integer(name, 3, limit)
-    found = _limited(meter, _pattern(name, 1, pattern), subject, most)
+    subject, most = encodable(string(name, 2, text)), integer(name, 3, limit)
+    found = _limited(meter, _pattern(name, 1, pattern, captures=True), subject, most)
     return [[match.group(), *match.groups(default="")] for match in found]
 
 
 def split(meter: Meter, pattern: Value, text: Value) -> Value:
     name = "regex.split"
-    wanted, subject = string(name, 1, pattern), _encodable(string(name, 2, text))
-    expression = _pattern(name, 1, wanted)
+    wanted, subject = string(name, 1, pattern), encodable(string(name, 2, text))
+    expression = _pattern(name, 1, wanted, captures=True)
     if wanted and not subject:
         return [""]
     parts, begin, end = [], 0, 0
@@ -152,9 +161,9 @@ def split(meter: Meter, pattern: Value, text: Value) -> Value:
 
 def replace(meter: Meter, text: Value, pattern: Value, replacement: Value) -> Value:
     name = "regex.replace"
-    subject, wanted = _encodable(string(name, 1, text)), string(name, 2, pattern)
+    subject, wanted = encodable(string(name, 1, text)), string(name, 2, pattern)
     template = string(name, 3, replacement)
-    expression = _pattern(name, 2, wanted)
+    expression = _pattern(name, 2, wanted, captures=True)
     pieces = _pieces(template, expression.groupindex, expression.groups)
     parts: list[str] = []
     end = size = 0
@@ -187,7 +196,7 @@ def _pieces(template: str, names: dict[str, int], groups: int) -> list[str | int
     return [piece for piece in pieces if piece != ""]
 
 
-def template_match(template: Value, text: Value, start: Value, end: Value) -> bool:
+def template_match(meter: Meter, template: Value, text: Value, start: Value, end: Value) -> bool:
     name = "regex.template_match"
     shape, subject = string(name, 1, template), string(name, 2, text)
     opening, closing = string(name, 3, start), string(name, 4, end)
@@ -197,8 +206,11 @@ def template_match(template: Value, text: Value, start: Value, end: Value) -> bo
             raise BuiltinError(
                 f"{name}: {which} delimiter has to be exactly one character long but is {length} long"
             )
+    if len(shape) > _MAX_PATTERN:
+        raise BuiltinError(f"{name}: a template of more than {_MAX_PATTERN} characters is refused")
+    meter.charge(_COMPILE_STEPS * (1 + shape.count(opening)))
     expression = _pattern(name, 1, _from_template(name, shape, opening, closing))
-    return expression.search(_encodable(subject)) is not None
+    return expression.search(encodable(subject)) is not None
 
 
 def _from_template(name: str, template: str, opening: str, closing: str) -> str:
@@ -235,10 +247,6 @@ def globs_match(left: Value, right: Value) -> bool:
 
 _PURE: Final = pure(
     {
-        "regex.match": matches,
-        "re_match": re_match,
-        "regex.is_valid": is_valid,
-        "regex.template_match": template_match,
         "regex.globs_match": globs_match,
     }
 )
@@ -251,6 +259,10 @@ BUILTINS: Final = {
             "regex.find_all_string_submatch_n": find_submatches,
             "regex.split": split,
             "regex.replace": replace,
+            "regex.template_match": template_match,
+            "regex.is_valid": is_valid,
+            "regex.match": matches,
+            "re_match": re_match,
         }
     ),
 }
