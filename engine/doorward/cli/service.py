@@ -59,6 +59,13 @@ def serve(
         int | None,
         typer.Option(help="Calls and streams under way at once.", envvar="DOORWARD_MAX_CONCURRENT"),
     ] = None,
+    max_waiting: Annotated[
+        int | None,
+        typer.Option(
+            help="Decisions at once that may wait for another host, where capabilities let policies reach any.",
+            envvar="DOORWARD_MAX_WAITING",
+        ),
+    ] = None,
     evaluation_ms: Annotated[
         int | None, typer.Option(help="Wall time of one evaluation.", envvar="DOORWARD_EVALUATION_MS")
     ] = None,
@@ -88,6 +95,7 @@ def serve(
         "tls_client_ca": tls_client_ca,
         "max_message_bytes": max_message_bytes,
         "max_concurrent": max_concurrent,
+        "max_waiting": max_waiting,
         "evaluation_ms": evaluation_ms,
         "evaluation_steps": evaluation_steps,
         "grace_seconds": grace_seconds,

@@ -61,7 +61,7 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
     server = _server(settings)
     checks = _HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    service = DecisionService(revisions, Catalogues())
+    service = DecisionService(revisions, Catalogues(), most_aside=settings.max_waiting)
     add_DecisionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     bound = [_bind(server, address, settings) for address in settings.listen]
@@ -83,6 +83,7 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         await checks.enter_graceful_shutdown()
         await server.stop(settings.grace_seconds)
+        service.close()
         tasks[1].cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):

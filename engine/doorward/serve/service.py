@@ -2,7 +2,8 @@
 
 Decisions run on the event loop's own thread. They are pure computation under one interpreter lock:
 handing one to another thread would cost more than making it, and two threads would only take turns.
-Long batches let the loop breathe between slices, and one evaluation is bounded by its budget.
+Long batches let the loop breathe between slices, and one evaluation is bounded by its budget. Only decisions
+that may have to wait for another host, where capabilities grant policies the network, are made aside.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from time import perf_counter
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
 import structlog
 
 from doorward.decide.document import InvalidRequest
-from doorward.facts.postgres.catalogue import CatalogueError
+from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+from doorward.serve.aside import Aside, as_they_come
 from doorward.serve.catalogues import Catalogues, UnknownKind
 from doorward.serve.revisions import InForce, Revisions
 from doorward.serve.wire import DecisionWriter, document_of, fail
@@ -39,17 +41,27 @@ _MAX_BATCH: Final = 4096
 class DecisionService(DecisionServiceServicer):
     """Answers for the revision in force."""
 
-    def __init__(self, revisions: Revisions, catalogues: Catalogues) -> None:
+    def __init__(self, revisions: Revisions, catalogues: Catalogues, *, most_aside: int = 32) -> None:
+        """`most_aside` decisions that may have to wait for another host are made at once."""
         self._revisions = revisions
         self._catalogues = catalogues
         self._writer = DecisionWriter()
+        self._aside = Aside(most_aside)
+
+    def close(self) -> None:
+        """Begin nothing any more."""
+        self._aside.close()
 
     async def Decide(  # noqa: N802 - the names of the service
         self, request: pb.DecideRequest, context: _Context
     ) -> pb.DecideResponse:
         """One request, one decision."""
         response = pb.DecideResponse()
-        self._decide(request, response, self._revisions.in_force)
+        in_force = self._revisions.in_force
+        if in_force is not None and in_force.engine.waits:
+            await self._decide_aside(request, response, in_force)
+        else:
+            self._decide(request, response, in_force)
         return response
 
     async def DecideBatch(  # noqa: N802
@@ -64,10 +76,18 @@ class DecisionService(DecisionServiceServicer):
         """Many requests a message, many messages, each message under one revision.
 
         The next message is read when this one is answered, so a caller that sends faster than decisions
-        are made is held back by flow control, not by a queue.
+        are made is held back by flow control, not by a queue. Where decisions may have to wait for another
+        host, some messages are worked on at once, and answered in the order in which that is done.
         """
         # tells the caller that the line stands, before there is anything to answer
         await context.send_initial_metadata(())
+        in_force = self._revisions.in_force
+        if in_force is not None and in_force.engine.waits:
+            async for answer in as_they_come(
+                request_iterator, lambda message: self._decide_all(message.requests, context)
+            ):
+                yield answer
+            return
         async for message in request_iterator:
             yield await self._decide_all(message.requests, context)
 
@@ -80,6 +100,11 @@ class DecisionService(DecisionServiceServicer):
             )
         in_force = self._revisions.in_force
         answer = pb.DecideBatchResponse()
+        if in_force is not None and in_force.engine.waits:
+            await asyncio.gather(
+                *(self._decide_aside(request, answer.responses.add(), in_force) for request in requests)
+            )
+            return answer
         until = perf_counter() + _SLICE
         for request in requests:
             self._decide(request, answer.responses.add(), in_force)
@@ -95,20 +120,37 @@ class DecisionService(DecisionServiceServicer):
         if in_force is None:
             fail(response, pb.Failure.CODE_NO_POLICY, "no policies have been loaded yet")
             return
+        try:
+            asked = self._asked(request, response)
+            if asked is not None:
+                decision = in_force.engine.decide(asked[0], catalogue=asked[1])
+                self._writer.write(decision, response.decision, want_facts=request.want_facts)
+        except Exception as error:  # one request must not end the stream that others share
+            _failed(response, error)
+
+    async def _decide_aside(
+        self, request: pb.DecideRequest, response: pb.DecideResponse, in_force: InForce
+    ) -> None:
+        response.request_id = request.request_id
+        try:
+            asked = self._asked(request, response)
+            if asked is not None:
+                decision = await self._aside.decide(in_force.engine, *asked)
+                self._writer.write(decision, response.decision, want_facts=request.want_facts)
+        except Exception as error:  # as above
+            _failed(response, error)
+
+    def _asked(
+        self, request: pb.DecideRequest, response: pb.DecideResponse
+    ) -> tuple[Any, Catalogue | None] | None:
+        """The document and the catalogue it is to be decided against; None where that is not known."""
         catalogue = None
         if request.catalogue:
             catalogue = self._catalogues.get(request.catalogue)
             if catalogue is None:
                 fail(response, pb.Failure.CODE_UNKNOWN_CATALOGUE, "the catalogue named is not known here")
-                return
-        try:
-            decision = in_force.engine.decide(document_of(request), catalogue=catalogue)
-            self._writer.write(decision, response.decision, want_facts=request.want_facts)
-        except InvalidRequest as error:
-            fail(response, pb.Failure.CODE_INVALID_REQUEST, str(error))
-        except Exception as error:  # one request must not end the stream that others share
-            _log.exception("a request could not be decided")
-            fail(response, pb.Failure.CODE_INTERNAL, f"internal error: {type(error).__name__}")
+                return None
+        return document_of(request), catalogue
 
     async def DescribeResource(  # noqa: N802
         self, request: pb.DescribeResourceRequest, context: _Context
@@ -135,6 +177,15 @@ class DecisionService(DecisionServiceServicer):
             response.statements = in_force.engine.statements
             response.loaded_at = in_force.loaded_at
         return response
+
+
+def _failed(response: pb.DecideResponse, error: Exception) -> None:
+    """Say that there is no decision. Called where `error` is being handled."""
+    if isinstance(error, InvalidRequest):
+        fail(response, pb.Failure.CODE_INVALID_REQUEST, str(error))
+        return
+    _log.exception("a request could not be decided")
+    fail(response, pb.Failure.CODE_INTERNAL, f"internal error: {type(error).__name__}")
 
 
 async def _abort(context: _Context, code: grpc.StatusCode, message: str) -> NoReturn:

@@ -35,6 +35,8 @@ class ServeSettings(BaseModel):
     """Largest message taken, catalogues included."""
     max_concurrent: int = Field(default=1024, ge=1)
     """Calls and streams under way at once; more are answered RESOURCE_EXHAUSTED."""
+    max_waiting: int = Field(default=32, ge=1, le=1024)
+    """Decisions made at once that may wait for another host, where capabilities grant policies the network."""
     evaluation_ms: int = Field(default=250, ge=1)
     """Wall time of one evaluation, beyond which it is a block."""
     evaluation_steps: int = Field(default=2_000_000, ge=1)

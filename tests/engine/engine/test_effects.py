@@ -164,3 +164,25 @@ def test_hosts(hosts: tuple[str, ...], name: str, says: str | None) -> None:
     else:
         with pytest.raises(EvaluationError, match=says):
             ask()
+
+
+def test_capabilities_are_part_of_the_revision() -> None:
+    """What decides otherwise under other capabilities must not pass for the same."""
+    policies = {"p.ward": WARD}
+    engines = [
+        Engine.from_sources(policies),
+        *(
+            Engine.from_sources(policies, capabilities=capabilities)
+            for capabilities in (
+                allowing(),
+                allowing("example.org"),
+                allowing("example.org", "example.com"),
+                allowing(without=("io.jwt.encode_sign",)),
+            )
+        ),
+    ]
+    assert len({engine.revision for engine in engines}) == len(engines)
+    assert all(engine.decide(REQUEST, now_ns=NOW).revision == engine.revision for engine in engines)
+    again = Engine.from_sources(policies, capabilities=allowing("example.com", "example.org"))
+    assert again.revision == engines[3].revision
+    assert [engine.waits for engine in engines] == [False, False, True, True, False]
