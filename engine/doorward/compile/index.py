@@ -19,6 +19,7 @@ from doorward.compile import plan
 from doorward.compile.outline import Guard, How, Place, Table
 from doorward.compile.plan import Block, Const, Local, Operand, Step
 from doorward.run.builtins import BUILTINS
+from doorward.run.context import CallContext
 from doorward.run.errors import EvaluationError
 from doorward.run.values import Value, key, unkey
 
@@ -78,7 +79,7 @@ def _prefix_guard(name: str, args: Sequence[Operand], places: Mapping[int, Place
 def _is_sound(pattern: str, delimiters: Value) -> bool:
     """Whether the pattern can be matched at all: one that cannot is an error that must not be skipped."""
     try:
-        BUILTINS["glob.match"].call(pattern, delimiters, "")
+        BUILTINS["glob.match"].call(CallContext(now_ns=0), pattern, delimiters, "")
     except EvaluationError:
         return False
     return True
