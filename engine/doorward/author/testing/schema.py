@@ -19,13 +19,14 @@ import pglast
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
 from pglast.stream import RawStream
-from pglast.visitors import Visitor
 
+from doorward.author.testing.schema_names import qualify, type_name
 from doorward.facts.postgres import Catalogue, Settings, analyse
 from doorward.facts.postgres.catalogue import (
     CatalogueDocument,
     CatalogueError,
     Function,
+    Operator,
     Relation,
     RelationColumn,
 )
@@ -36,36 +37,14 @@ _MAX_LENGTH: Final = 1_000_000
 _FIRST_OID: Final = 16_384
 """The server gives its own objects smaller numbers."""
 
-_TYPES: Final = {
-    "serial": "integer",
-    "serial4": "integer",
-    "bigserial": "bigint",
-    "serial8": "bigint",
-    "smallserial": "smallint",
-    "serial2": "smallint",
-    "int": "integer",
-    "int2": "smallint",
-    "int4": "integer",
-    "int8": "bigint",
-    "float4": "real",
-    "float8": "double precision",
-    "bool": "boolean",
-    "varchar": "character varying",
-    "bpchar": "character",
-    "char": "character",
-    "decimal": "numeric",
-    "timestamptz": "timestamp with time zone",
-    "timestamp": "timestamp without time zone",
-    "timetz": "time with time zone",
-    "time": "time without time zone",
-    "varbit": "bit varying",
-}
 _PASSED_OVER: Final = (
     ast.AlterDefaultPrivilegesStmt,
     ast.AlterOwnerStmt,
     ast.AlterSeqStmt,
     ast.CommentStmt,
     ast.CreateExtensionStmt,
+    ast.CreateFdwStmt,
+    ast.CreateForeignServerStmt,
     ast.CreatePolicyStmt,
     ast.CreatePublicationStmt,
     ast.CreateRoleStmt,
@@ -94,6 +73,10 @@ _KEEPS_COLUMNS: Final = frozenset(
         AlterTableType.AT_ValidateConstraint,
     }
 )
+_SERIAL: Final = frozenset({"serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"})
+_CHANGES_ROWS: Final = 2 | 64
+"""The timings BEFORE and INSTEAD OF, as the server numbers them."""
+
 _VOLATILITY: Final = {"immutable": "i", "stable": "s", "volatile": "v"}
 
 
@@ -125,6 +108,9 @@ class _Schema:
     def __init__(self) -> None:
         self.relations: dict[tuple[str, str], Relation] = {}
         self.functions: list[Function] = []
+        self.operators: list[Operator] = []
+        self.types: set[str] = set()
+        """Enumerations and domains of schema `public`."""
         self.schemas = {"public", "pg_catalog"}
         self.oid = _FIRST_OID
         self._read: dict[type[Any], Callable[[Any], None]] = {
@@ -137,8 +123,11 @@ class _Schema:
             ast.CreateFunctionStmt: self._function,
             ast.AlterTableStmt: self._alter,
             ast.CreateTrigStmt: self._trigger,
-            ast.CreateEnumStmt: lambda node: None,
-            ast.CreateDomainStmt: lambda node: None,
+            ast.RuleStmt: self._rule,
+            ast.CompositeTypeStmt: self._composite,
+            ast.CreateEnumStmt: lambda node: self._type(node.typeName),
+            ast.CreateDomainStmt: lambda node: self._type(node.domainname),
+            ast.DefineStmt: self._operator,
         }
 
     def add(self, node: Any) -> None:
@@ -159,9 +148,9 @@ class _Schema:
             database=system.database,
             relations=(*system.relations, *self.relations.values()),
             functions=(*system.functions, *self.functions),
-            operators=(),
+            operators=tuple(self.operators),
         )
-        own = repr((sorted(self.relations.items()), sorted(self.functions, key=repr)))
+        own = repr((sorted(self.relations.items()), sorted(self.functions, key=repr), self.operators))
         return Catalogue(document, hashlib.sha256(own.encode()).hexdigest())
 
     # --- relations -------------------------------------------------------------------------------------------
@@ -195,10 +184,6 @@ class _Schema:
             RelationColumn(name, number, type_, generated)
             for number, (name, type_, generated) in enumerate(columns, 1)
         )
-        names = [column.name for column in numbered]
-        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
-        if twice is not None:
-            raise CatalogueError(f"the column `{twice}` of `{'.'.join(place)}` is given twice")
         self.relations[place] = Relation(*place, self.oid, kind, numbered, **more)
         self.oid += 1
 
@@ -206,22 +191,29 @@ class _Schema:
         place = self._place(node.relation)
         parents = [self._find(parent) for parent in node.inhRelations or ()]
         columns = {c.name: (c.name, c.type, c.generated) for parent in parents for c in parent.columns}
+        own: set[str] = set()
+        serials: list[str] = []
         for element in node.tableElts or ():
             if isinstance(element, ast.ColumnDef):
-                columns[str(element.colname)] = self._column(element)
+                name, type_, generated = self._column(element)
+                if name in own:
+                    raise CatalogueError(f"the column `{name}` of `{'.'.join(place)}` is given twice")
+                own.add(name)
+                columns[name] = name, type_, generated
+                if _is_serial(element):
+                    serials.append(name)
             elif isinstance(element, ast.TableLikeClause):
                 for c in self._find(element.relation).columns:
                     columns.setdefault(c.name, (c.name, c.type, ""))
         if node.partspec is not None:
             kind = "p"
         self._new(place, kind, list(columns.values()), parents=tuple(parent.oid for parent in parents))
-        for element in node.tableElts or ():
-            if isinstance(element, ast.ColumnDef) and _type(element.typeName, raw=True).endswith("serial"):
-                schema, table = place
-                self._new((schema, f"{table}_{element.colname}_seq"), "S", [])
+        schema, table = place
+        for name in serials:
+            self._new((schema, f"{table}_{name}_seq"), "S", [])
 
     def _foreign_table(self, node: Any) -> None:
-        self._table(node.base if hasattr(node, "base") else node, "f")
+        self._table(node.base, "f")
 
     def _column(self, node: Any) -> tuple[str, str, str]:
         generated = next(
@@ -232,7 +224,7 @@ class _Schema:
             ),
             "",
         )
-        return node.colname, _type(node.typeName), generated
+        return node.colname, self._type_name(node.typeName), generated
 
     def _sequence(self, node: Any) -> None:
         place = self._place(node.sequence)
@@ -262,9 +254,9 @@ class _Schema:
             raise CatalogueError(f"the query of `{'.'.join(place)}` cannot be read: {why}")
         (outputs,) = analysis.outputs
         types = {
-            (c.schema, c.table, c.name): one.type
+            (relation.schema, relation.name, column.name): column.type
             for relation in self.relations.values()
-            for c, one in zip(Catalogue.columns(self.catalogue(), relation), relation.columns, strict=True)
+            for column in relation.columns
         }
         columns = []
         for number, output in enumerate(outputs):
@@ -277,8 +269,11 @@ class _Schema:
         self._new(place, kind, columns, definition=text if kind != "r" else None)  # type: ignore[arg-type]
 
     def _qualified(self, node: Any) -> Any:
-        _Qualifier(self)(node)
-        return node
+        functions = {function.name for function in self.functions if function.schema == "public"}
+        return qualify(node, lambda name: ("public", name) in self.relations, functions.__contains__)
+
+    def _type_name(self, name: Any) -> str:
+        return type_name(name, lambda own: ("public", own) in self.relations or own in self.types)
 
     # --- what changes relations ------------------------------------------------------------------------------
 
@@ -304,8 +299,22 @@ class _Schema:
             self.relations[changed.schema, changed.name] = changed
 
     def _trigger(self, node: Any) -> None:
+        if node.row and node.timing & _CHANGES_ROWS:
+            relation = self._find(node.relation)
+            self.relations[relation.schema, relation.name] = relation._replace(triggers=True)
+
+    def _rule(self, node: Any) -> None:
         relation = self._find(node.relation)
-        self.relations[relation.schema, relation.name] = relation._replace(triggers=True)
+        self.relations[relation.schema, relation.name] = relation._replace(rules=True)
+
+    # --- types -----------------------------------------------------------------------------------------------
+
+    def _composite(self, node: Any) -> None:
+        self._new(self._place(node.typevar), "c", [self._column(column) for column in node.coldeflist or ()])
+
+    def _type(self, names: Any) -> None:
+        if len(names) == 1 or names[0].sval == "public":
+            self.types.add(names[-1].sval)
 
     # --- functions -------------------------------------------------------------------------------------------
 
@@ -329,7 +338,11 @@ class _Schema:
         if language == "sql" and body is None:
             raise CatalogueError(f"the function `{name}` has no body in quotes, which tests need")
         set_of = any(parameter.mode == modes.FUNC_PARAM_TABLE for parameter in out)
-        result = _type(node.returnType) if node.returnType is not None else "record"
+        result = "record" if len(out) != 1 else self._type_name(out[0].argType)
+        if node.returnType is not None:
+            result = self._type_name(node.returnType)
+        elif not out:
+            result = "void" if not node.is_procedure else "-"
         self.functions.append(
             Function(
                 schema=path[0] if path else "public",
@@ -346,29 +359,24 @@ class _Schema:
             )
         )
 
+    def _operator(self, node: Any) -> None:
+        if node.kind != ObjectType.OBJECT_OPERATOR:
+            raise CatalogueError(
+                f"a schema for tests cannot hold `{' '.join(RawStream()(node).split()[:3])} …`"
+            )
+        *path, name = (part.sval for part in node.defnames)
+        options = {option.defname: option.arg for option in node.definition}
+        called: Any = options.get("function", options.get("procedure"))
+        *function_path, function = (part.sval for part in called.names)
+        self.operators.append(
+            Operator(
+                path[0] if path else "public",
+                name,
+                function_path[0] if function_path else "public",
+                function,
+            )
+        )
 
-class _Qualifier(Visitor):
-    """Writes the schema before every relation of the schema that a query names without one."""
 
-    def __init__(self, schema: _Schema) -> None:
-        super().__init__()
-        self._schema = schema
-
-    def visit_RangeVar(self, ancestors: Any, node: Any) -> None:  # noqa: N802 - the library's own name
-        if node.schemaname is None and ("public", node.relname) in self._schema.relations:
-            node.schemaname = "public"
-
-    def visit_FuncCall(self, ancestors: Any, node: Any) -> None:  # noqa: N802 - the library's own name
-        names = [function.name for function in self._schema.functions if function.schema == "public"]
-        if len(node.funcname) == 1 and node.funcname[0].sval in names:
-            node.funcname = (ast.String("public"), *node.funcname)
-
-
-def _type(name: Any, *, raw: bool = False) -> str:
-    """A type as `format_type` writes it, without its modifiers."""
-    parts = [part.sval for part in name.names]
-    last = parts[-1]
-    if raw:
-        return str(last)
-    written = _TYPES.get(last, last) if len(parts) == 1 or parts[0] == "pg_catalog" else ".".join(parts)
-    return f"{written}[]" if name.arrayBounds else str(written)
+def _is_serial(column: Any) -> bool:
+    return column.typeName.names[-1].sval in _SERIAL
