@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from doorward.cli import ask, author, bundle, diff, evaluate, explain, fmt, service, test
+from doorward.cli import ask, author, bundle, diff, evaluate, explain, fmt, repl, service, test
 
 __all__ = ["build", "main"]
 
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     author.register(app)
     ask.register(app)
     evaluate.register(app)
+    repl.register(app)
     explain.register(app)
     diff.register(app)
     test.register(app)
