@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from doorward_dsl.capabilities import Capabilities, check_features
 from doorward_dsl.check.absence import check_absence
 from doorward_dsl.check.apart import negates_whole_lines
 from doorward_dsl.check.calls import check_calls
+from doorward_dsl.check.changes import differences, reshaped
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
-from doorward_dsl.check.governs import check_kinds, check_lookalikes, governed_rules, governed_statements
-from doorward_dsl.check.infer import infer
+from doorward_dsl.check.governs import check_kinds, check_lookalikes, lookalikes
+from doorward_dsl.check.infer import Part, Typed, infer
 from doorward_dsl.check.obligations import check_statement
-from doorward_dsl.check.recursion import check_recursion, dependencies
+from doorward_dsl.check.recursion import Graph, check_recursion
 from doorward_dsl.check.safety import Orderer, order_query
 from doorward_dsl.check.tree import RuleTree
-from doorward_dsl.check.withs import check_with, function_name
+from doorward_dsl.check.withs import check_with
 from doorward_dsl.diagnostics import CompileError, Diagnostic
-from doorward_dsl.program import Path, Program
-from doorward_dsl.resolve import Exports, resolve_modules, resolve_query
-from doorward_dsl.resolve.globals import static_path
+from doorward_dsl.mentions import keys_of, reads_of
+from doorward_dsl.products import Checked, Revision, govern
+from doorward_dsl.program import Program
+from doorward_dsl.resolve import AnnotationIndex, Exports, Resolved, resolve_module, resolve_query
+from doorward_dsl.resolve.metadata import is_annotated
 from doorward_dsl.schemas import JsonSchema, RequestTypes
-from doorward_dsl.syntax import Body, Call, Module, Rule, Statement, Term
+from doorward_dsl.syntax import Body, Module, Rule, Statement, Term
 from doorward_dsl.types import AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
 
-__all__ = ["compile_modules", "compile_query"]
+__all__ = ["Compiler", "compile_modules", "compile_query"]
+
+AnyPart = TypeVar("AnyPart", Rule, Statement)
 
 _MOST_ERRORS: Final = 1000
 """Errors after which calls, modifiers and fields are looked at no more: near misses take time, and nobody reads on."""
@@ -50,52 +55,210 @@ def compile_modules(
     `Program.warnings`. `capabilities`, where given, are all that the modules may use. Raises CompileError with every
     error found.
     """
-    requests = RequestTypes(schemas or {})
-    modules = tuple(modules)
-    resolved = resolve_modules(modules, lambda module: requests.fields(module.governs))
-    report = list(resolved.diagnostics)
-    if capabilities is not None:
-        report += check_features(modules, capabilities)
-    report += check_kinds(resolved.modules, requests.kinds)
-    report += check_lookalikes(resolved.modules, resolved.annotations)
-    faulty: set[Rule | Statement] = set(resolved.faulty)
-    defined = RuleTree(resolved.modules)
-    report += check_conflicts(resolved.modules, defined)
-    if data is not None:
-        report += check_data_conflicts(defined, data)
-    for module in resolved.modules:
-        _check_module(module, defined, requests.of(module.governs), capabilities, faulty, report)
-    whole = {module.span.source for module in modules if negates_whole_lines(module)}
-    ordered = tuple(
-        _order(
-            module,
-            Orderer(report, _names(module, resolved.exports, requests), whole=module.span.source in whole),
-            faulty,
-            report,
+    return Compiler(schemas=schemas, strict=strict, capabilities=capabilities).compile(modules, data)
+
+
+class Compiler:
+    """Compiles one revision of the same files after another: what a change leaves as it was is not looked at again.
+
+    The arguments are those of `compile_modules`, and so is what comes out. A module is known by being the same object.
+    What is kept is replaced as a whole, and only by a revision without errors: whoever compiles at the same time has the
+    old products or the new, and what they hold never changes.
+    """
+
+    def __init__(
+        self,
+        *,
+        schemas: Mapping[str, JsonSchema] | None = None,
+        strict: bool = False,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self.schemas = dict(schemas or {})
+        self.requests = RequestTypes(self.schemas)
+        self.strict = strict
+        self.capabilities = capabilities
+        self._latest: Revision | None = None
+
+    def compile(self, modules: Iterable[Module], data: Mapping[str, Any] | None = None) -> Program:
+        """The program of some modules. Raises CompileError with every error found."""
+        revision = _Compilation(self, modules, self._latest).run(data)
+        self._latest = revision
+        return revision.program
+
+
+class _Compilation:
+    """One run of the passes over those modules whose products of an `earlier` revision do not hold any more."""
+
+    def __init__(self, compiler: Compiler, modules: Iterable[Module], earlier: Revision | None) -> None:
+        self._strict = compiler.strict
+        self._requests = compiler.requests
+        self._allowed = compiler.capabilities
+        self._earlier = earlier
+        self._modules = sorted(modules, key=lambda module: (module.package, module.span.source.name))
+        self._offered = RuleTree(
+            self._modules, resolved=False, earlier=None if earlier is None else earlier.offered
         )
-        for module in resolved.modules
-    )
-    for module in ordered:
-        request = requests.of(module.governs)
+        self._kept: dict[Module, Checked] = {} if earlier is None else self._still_holding(earlier)
+        self._fresh = [module for module in self._modules if module not in self._kept]
+        self._annotations = AnnotationIndex(
+            module for module in self._modules if module not in self._kept or self._kept[module].annotated
+        )
+        self._said: dict[Module, list[Diagnostic]] = {module: [] for module in self._fresh}
+        """What there is to say of each module by itself."""
+        self._faulty: set[Part] = set()
+
+    def _still_holding(self, earlier: Revision) -> dict[Module, Checked]:
+        """The products of earlier that would come out just the same."""
+        touched = reshaped(differences(earlier.offered, self._offered))
+        present = set(self._modules)
+        gone = [checked for source, checked in earlier.checked.items() if source not in present]
+        annotated = any(one.annotated for one in gone) or any(
+            is_annotated(module) for module in self._modules if module not in earlier.checked
+        )
+        kept = {}
+        for module in self._modules:
+            known = earlier.checked.get(module)
+            if (
+                known is not None
+                and known.mentions.isdisjoint(touched)
+                and known.names == self._offered.names(module.package)
+                and not (annotated and known.asks_for_metadata)
+            ):
+                kept[module] = known
+        return kept
+
+    def run(self, data: Mapping[str, Any] | None) -> Revision:
+        """All passes. Raises CompileError."""
+        earlier = self._earlier
+        resolved = self._resolve()
+        self._check(resolved)
+        made = self._order(resolved)
+        checked = {module: self._kept.get(module) or made[module] for module in self._modules}
+        tree = RuleTree(
+            (one.module for one in checked.values()), earlier=None if earlier is None else earlier.typed.tree
+        )
+        fresh = list(made.values())
+        owners = self._owners(fresh)
+        graph = Graph(tree, lambda rule: owners[rule].reads(rule))
+        rules = [part for one in fresh for part in one.parts if isinstance(part, Rule)]
+        recursion = check_recursion(graph, rules, self._faulty)
+        typed = Typed(tree, {}, {})
+        if not recursion:
+            before = None if earlier is None else earlier.typed
+            typed = infer(checked.values(), fresh, owners, tree, graph, self._faulty, before)
+        report = chain(
+            *(one.said for one in checked.values()),
+            self._conflicts(data),
+            self._lookalikes(checked.values()),
+            recursion,
+            *typed.told.values(),
+        )
+        warnings = _settled(report, self._strict)
+        modules = tuple([one.module for one in checked.values()])
+        governing = govern(modules, self._annotations, None if earlier is None else earlier.governing)
+        program = Program(modules, tree, lambda part: owners[part].reads(part), governing.all, warnings)
+        return Revision(program, self._offered, checked, owners, typed, governing)
+
+    def _resolve(self) -> list[Resolved]:
+        names = {module.package: self._offered.names(module.package) for module in self._fresh}
+        exported = Exports(names, self._offered.arities)
+        found = []
+        for module in self._fresh:
+            fields = self._requests.fields(module.governs)
+            resolved = resolve_module(module, exported, self._annotations, fields)
+            self._said[module] += resolved.diagnostics
+            self._faulty |= resolved.faulty
+            found.append(resolved)
+        return found
+
+    def _check(self, resolved: Iterable[Resolved]) -> None:
+        """The checks that look at one module, rule or statement at a time; what fails becomes faulty."""
+        left = _MOST_ERRORS
+        for source, module in zip(self._fresh, (one.module for one in resolved), strict=True):
+            report = self._said[source]
+            if self._allowed is not None:
+                report += check_features([source], self._allowed)
+            report += check_kinds([module], self._requests.kinds)
+            request = self._requests.of(module.governs)
+            for part in (*module.rules, *module.statements):
+                if part in self._faulty:
+                    continue
+                before = len(report)
+                for heads, bodies in _pieces(part):
+                    found = list(islice(self._wrong(heads, bodies, request), left))
+                    left -= len(found)
+                    report += found
+                if not isinstance(part, Rule):
+                    report += check_statement(part)
+                if len(report) > before:
+                    self._faulty.add(part)
+
+    def _wrong(self, heads: list[Term], bodies: list[Body], request: Type) -> Iterator[Diagnostic]:
+        terms = list(deep_terms(*heads, bodies=bodies))
+        yield from check_calls(terms, self._offered, self._allowed)
+        for modifier in deep_withs(*heads, bodies=bodies):
+            yield from check_with(modifier, self._offered, self._allowed)
         if not isinstance(request, AnyType):
-            for statement in module.statements:
-                if statement not in faulty:
-                    report += check_absence(statement, request)
-    tree = RuleTree(ordered)
-    graph = dependencies(tree)
-    recursion = check_recursion(graph, faulty)
-    report += recursion
-    if not recursion:
-        types = {module: requests.of(module.governs) for module in ordered}
-        report += infer(ordered, tree, graph, types, faulty)
-    warnings = _settled(report, strict)
-    return Program(
-        modules=ordered,
-        rules=_rules(ordered),
-        statements=governed_statements(ordered),
-        governed_rules=governed_rules(ordered, resolved.annotations),
-        warnings=warnings,
-    )
+            yield from check_fields(terms, request)
+
+    def _order(self, resolved: Iterable[Resolved]) -> dict[Module, Checked]:
+        """The modules with their bodies in order, but for what is faulty; what is unsafe becomes faulty too."""
+        return {source: self._ordered(source, one) for source, one in zip(self._fresh, resolved, strict=True)}
+
+    def _ordered(self, source: Module, resolved: Resolved) -> Checked:
+        report, request = self._said[source], self._requests.of(source.governs)
+        names = self._offered.names(source.package)
+        known = names | self._requests.fields(source.governs)
+        orderer = Orderer(report, known, whole=negates_whole_lines(source))
+
+        def ordered(part: AnyPart, order: Callable[[AnyPart], AnyPart]) -> AnyPart:
+            before = len(report)
+            made = part if part in self._faulty else order(part)
+            if len(report) > before:
+                self._faulty.add(made)
+            return made
+
+        rules = tuple([ordered(rule, orderer.rule) for rule in resolved.module.rules])
+        statements = tuple([ordered(one, orderer.statement) for one in resolved.module.statements])
+        module = replace(resolved.module, rules=rules, statements=statements)
+        for statement in statements:
+            if statement not in self._faulty and not isinstance(request, AnyType):
+                report += check_absence(statement, request)
+        reads = {part: reads_of(part) for part in (*rules, *statements)}
+        return Checked(
+            source=source,
+            module=module,
+            names=names,
+            request=request,
+            references=reads,
+            mentions=keys_of(chain.from_iterable(reads.values())),
+            asks_for_metadata=resolved.asks_for_metadata,
+            annotated=is_annotated(source),
+            suspects=lookalikes(module),
+            said=report,
+        )
+
+    def _conflicts(self, data: Mapping[str, Any] | None) -> Iterator[Diagnostic]:
+        known = None if self._earlier is None else self._earlier.offered
+        yield from check_conflicts(self._modules, self._offered, known)
+        if data is not None:
+            yield from check_data_conflicts(self._offered, data)
+
+    def _lookalikes(self, checked: Collection[Checked]) -> Iterator[Diagnostic]:
+        suspects = [(one.source, path, rule) for one in checked for path, rule in one.suspects]
+        return check_lookalikes(suspects, (one.mentions for one in checked), self._annotations)
+
+    def _owners(self, fresh: Iterable[Checked]) -> dict[Part, Checked]:
+        """The module of every rule and statement."""
+        owners = {} if self._earlier is None else dict(self._earlier.owners)
+        if self._earlier is not None:
+            for source, checked in self._earlier.checked.items():
+                if source not in self._kept:
+                    for part in checked.parts:
+                        del owners[part]
+        for checked in fresh:
+            owners.update(dict.fromkeys(checked.parts, checked))
+        return owners
 
 
 def compile_query(
@@ -111,72 +274,17 @@ def compile_query(
     imports, the query stands. Raises CompileError.
     """
     report: list[Diagnostic] = []
-    rules = {} if program is None else program.rules
-    exported = _arities(body, rules) if within is None else _exported(rules, within.package)
-    resolved = resolve_query(body, exported, report, within)
+    tree = RuleTree(()) if program is None else program.tree
+    names = {} if within is None else {within.package: tree.names(within.package)}
+    resolved = resolve_query(body, Exports(names, tree.arities), report, within)
     ordered = order_query(resolved, report)
     terms = list(deep_terms(bodies=[ordered]))
     modifiers = list(deep_withs(bodies=[ordered]))
-    if modifiers or any(isinstance(term, Call) and term.name[0] == "data" for term in terms):
-        tree = RuleTree(() if program is None else program.modules)
-    else:
-        tree = RuleTree(())
     report += check_calls(terms, tree, capabilities)
     for modifier in modifiers:
         report += check_with(modifier, tree, capabilities)
     _settled(report, strict=False)
     return ordered
-
-
-def _names(module: Module, exported: Exports, requests: RequestTypes) -> frozenset[str]:
-    """The names that a misspelt one in a module may have meant."""
-    return exported.rules.get(module.package, frozenset()) | requests.fields(module.governs)
-
-
-def _order(
-    module: Module, orderer: Orderer, faulty: set[Rule | Statement], report: list[Diagnostic]
-) -> Module:
-    """The module with its bodies in order, but for what is faulty; what is unsafe becomes faulty too."""
-    rules = []
-    for rule in module.rules:
-        before = len(report)
-        rules.append(rule if rule in faulty else orderer.rule(rule))
-        if len(report) > before:
-            faulty.add(rules[-1])
-    statements = []
-    for statement in module.statements:
-        before = len(report)
-        statements.append(statement if statement in faulty else orderer.statement(statement))
-        if len(report) > before:
-            faulty.add(statements[-1])
-    return replace(module, rules=tuple(rules), statements=tuple(statements))
-
-
-def _check_module(
-    module: Module,
-    tree: RuleTree,
-    request: Type,
-    allowed: Capabilities | None,
-    faulty: set[Rule | Statement],
-    report: list[Diagnostic],
-) -> None:
-    """The checks that look at one rule or statement at a time; what fails becomes faulty."""
-    for part in (*module.rules, *module.statements):
-        if part in faulty:
-            continue
-        before = len(report)
-        for heads, bodies in _pieces(part):
-            terms = list(deep_terms(*heads, bodies=bodies))
-            found = chain(
-                check_calls(terms, tree, allowed),
-                *(check_with(modifier, tree, allowed) for modifier in deep_withs(*heads, bodies=bodies)),
-                () if isinstance(request, AnyType) else check_fields(terms, request),
-            )
-            report += islice(found, max(0, _MOST_ERRORS - len(report)))
-        if not isinstance(part, Rule):
-            report += check_statement(part)
-        if len(report) > before:
-            faulty.add(part)
 
 
 def _pieces(part: Rule | Statement) -> Iterator[tuple[list[Term], list[Body]]]:
@@ -188,41 +296,11 @@ def _pieces(part: Rule | Statement) -> Iterator[tuple[list[Term], list[Body]]]:
         yield statement_terms(part), [body for body in (part.when, part.unless) if body]
 
 
-def _rules(modules: Iterable[Module]) -> Mapping[Path, tuple[Rule, ...]]:
-    found: dict[Path, list[Rule]] = {}
-    for module in modules:
-        for rule in module.rules:
-            found.setdefault(static_path(rule.head.ref)[1:], []).append(rule)
-    return {path: tuple(rules) for path, rules in sorted(found.items())}
-
-
-def _arities(body: Body, rules: Mapping[Path, tuple[Rule, ...]]) -> Exports:
-    """The arities of the functions that a query calls, or replaces."""
-    functions: dict[Path, int] = {}
-    names = [term.name for term in deep_terms(bodies=[body]) if isinstance(term, Call)]
-    names += [name for modifier in deep_withs(bodies=[body]) if (name := function_name(modifier.target))]
-    for name in names:
-        if name[0] == "data":
-            for rule in rules.get(name[1:], ()):
-                if rule.head.args is not None:
-                    functions.setdefault(name, len(rule.head.args))
-    return Exports({}, functions)
-
-
-def _exported(rules: Mapping[Path, tuple[Rule, ...]], package: Path) -> Exports:
-    """The names of a package's rules, and the arities of all functions."""
-    here = frozenset(path[len(package)] for path in rules if path[: len(package)] == package != path)
-    functions = {
-        ("data", *path): len(some[0].head.args)
-        for path, some in rules.items()
-        if some[0].head.args is not None
-    }
-    return Exports({package: here}, functions)
-
-
 def _settled(report: Iterable[Diagnostic], strict: bool) -> tuple[Diagnostic, ...]:
     """The warnings of a report without errors; raises those otherwise."""
-    distinct = {(one.code, one.message, one.span.source.name, one.span.start): one for one in report}
+    distinct: dict[object, Diagnostic] = {}
+    for one in sorted(report, key=lambda one: (one.severity, one.hint or "", str(one.notes))):
+        distinct.setdefault((one.code, one.message, one.span.source.name, one.span.start), one)
     errors = [one for one in distinct.values() if strict or one.severity == "error"]
     if errors:
         raise CompileError(errors)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from doorward_dsl import Diagnostic, Source, parse_module
 from doorward_dsl.check.bindings import outputs, variables
 from doorward_dsl.check.safety import Orderer
-from doorward_dsl.resolve import resolve_modules
+from doorward_dsl.resolve import AnnotationIndex, exports, resolve_module
 from doorward_dsl.syntax import Body, Literal, Unify
 from doorward_dsl.walk import body_closures, closure_body, open_vars
 
@@ -34,9 +34,10 @@ LINES = st.one_of(
 def ordered(lines: Sequence[str]) -> Body | None:
     """The body in order; None if it is not safe."""
     text = "package t\nf(x) := x\np if {\n" + "\n".join(lines) + "\n}\n"
-    resolved = resolve_modules([parse_module(Source("t.rego", text))])
+    module = parse_module(Source("t.rego", text))
+    resolved = resolve_module(module, exports([module]), AnnotationIndex([module]))
     report: list[Diagnostic] = []
-    rule = Orderer(report).rule(resolved.modules[0].rules[1])
+    rule = Orderer(report).rule(resolved.module.rules[1])
     assert {one.code for one in report} <= {"rego_unsafe_var_error"}
     return None if report else rule.body
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from doorward_dsl.check.changes import fresh
 from doorward_dsl.check.tree import Node, RuleTree, rule_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.source import Span
@@ -16,16 +17,36 @@ __all__ = ["check_conflicts", "check_data_conflicts"]
 _MOST_NOTES = 8
 
 
-def check_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagnostic]:
-    """Rules that contradict each other, and rules where a package is."""
+def check_conflicts(
+    modules: Sequence[Module], tree: RuleTree, earlier: RuleTree | None = None
+) -> list[Diagnostic]:
+    """Rules that contradict each other, and rules where a package is. The modules, and the tree of them, are as parsed;
+    what the tree has in common with an `earlier` one is known to be free of conflicts.
+    """
     report: list[Diagnostic] = []
-    for node in tree.root.below():
+    names = _Names(modules)
+    for node in tree.root.below() if earlier is None else fresh(tree, earlier):
         if node.rules:
-            found = _conflict(node)
+            found = _conflict(node, names)
             if found is not None:
                 report.append(found)
-    report += _package_conflicts(modules, tree)
+    if tree.clashes:
+        report += _package_conflicts(modules, tree, names)
     return report
+
+
+class _Names:
+    """The full names of rules as parsed."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        self._modules = modules
+        self._packages: dict[Rule, tuple[str, ...]] = {}
+
+    def of(self, rule: Rule) -> str:
+        """The name of a rule as a user would write it."""
+        if not self._packages:  # only a message needs them
+            self._packages = {one: module.package for module in self._modules for one in module.rules}
+        return rule_name(rule, self._packages[rule])
 
 
 def check_data_conflicts(tree: RuleTree, data: Mapping[str, Any]) -> list[Diagnostic]:
@@ -44,7 +65,7 @@ def check_data_conflicts(tree: RuleTree, data: Mapping[str, Any]) -> list[Diagno
     return report
 
 
-def _conflict(node: Node) -> Diagnostic | None:
+def _conflict(node: Node, named: _Names) -> Diagnostic | None:
     rules = node.rules
     first = rules[0]
     ground = next((rule for rule in rules if _is_ground(rule)), None)
@@ -55,8 +76,8 @@ def _conflict(node: Node) -> Diagnostic | None:
             inside = (rule for rule in inside if rule.head.args is not None)
         below = list(islice(inside, _MOST_NOTES))
         if below:
-            names = ", ".join(f"`{rule_name(rule)}`" for rule in below)
-            notes = tuple((f"`{rule_name(rule)}` is defined here", rule.head.span) for rule in below)
+            names = ", ".join(f"`{named.of(rule)}`" for rule in below)
+            notes = tuple((f"`{named.of(rule)}` is defined here", rule.head.span) for rule in below)
             return _error(f"rule `{_name(node)}` conflicts with {names}", (ground or first).head.span, notes)
     kinds = {rule.head.key is not None for rule in rules}
     arities = {len(rule.head.args) if rule.head.args is not None else None for rule in rules}
@@ -88,7 +109,7 @@ def _is_ground(rule: Rule) -> bool:
     return all(isinstance(term, Scalar) for term in rule.head.ref[1:])
 
 
-def _package_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagnostic]:
+def _package_conflicts(modules: Iterable[Module], tree: RuleTree, names: _Names) -> list[Diagnostic]:
     packages: dict[tuple[str, ...], list[Module]] = {}
     for module in modules:
         packages.setdefault(module.package, []).append(module)
@@ -99,7 +120,7 @@ def _package_conflicts(modules: Iterable[Module], tree: RuleTree) -> list[Diagno
         if rule is not None:
             name = ".".join(("data", *package))
             message = f"package `{'.'.join(package)}` conflicts with rule `{name}`"
-            notes = ((f"`{rule_name(rule)}` is defined here", rule.head.span),)
+            notes = ((f"`{names.of(rule)}` is defined here", rule.head.span),)
             report.append(_error(message, members[0].package_span, notes))
     return report
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from doorward_dsl.check.tree import is_global
+from doorward_dsl.check.changes import Key
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lex_ahead import VERBS
 from doorward_dsl.parse_habits import STATEMENTS
-from doorward_dsl.program import GovernedRule, GovernedStatement, Verb
+from doorward_dsl.program import GovernedRule, GovernedStatement, Path, Verb
 from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.resolve.metadata import AnnotationIndex
 from doorward_dsl.source import Span
@@ -21,25 +20,25 @@ from doorward_dsl.syntax import (
     Annotations,
     Approve,
     Block,
-    Call,
     Mask,
     Module,
-    Ref,
     Rule,
-    Scalar,
     Statement,
 )
-from doorward_dsl.walk import deep_terms, rule_chain, statement_terms
 
-__all__ = ["ALL_KINDS", "check_kinds", "check_lookalikes", "governed_rules", "governed_statements"]
+__all__ = [
+    "ALL_KINDS",
+    "check_kinds",
+    "check_lookalikes",
+    "governed_rules",
+    "governed_statements",
+    "lookalikes",
+]
 
 ALL_KINDS: Final = "*"
 
 _LOOKALIKES: Final = {**STATEMENTS, **{verb: verb for verb in VERBS}}
 """Names of rules that were meant as statements, and those statements' verbs."""
-
-_DEEPEST: Final = 32
-"""Elements of a path that is read that are looked at."""
 
 _VERBS: Final[dict[str, Verb]] = {
     "allow": "allow",
@@ -62,34 +61,36 @@ def verb_of(statement: Statement) -> Verb:
     return "approve" if isinstance(statement, Approve) else "credential"
 
 
-def governed_statements(modules: Iterable[Module]) -> tuple[GovernedStatement, ...]:
-    """Every statement of the modules with its id, sorted by package, file and place."""
+def governed_statements(modules: Sequence[Module]) -> Mapping[Module, tuple[GovernedStatement, ...]]:
+    """Every statement of the modules of one package with its id."""
     placed = [(module, statement) for module in modules for statement in module.statements]
     lines = Counter((module.package, statement.span.line) for module, statement in placed)
-    found = []
+    named = []
     for module, statement in placed:
         package, line = ".".join(module.package), statement.span.line
         name = f"{package}:{line}"
         if lines[module.package, line] > 1:
             name = f"{package}:{line}:{statement.span.column}"
-        found.append((name, module, statement))
-    columns = Counter(name for name, _, _ in found)
-    return tuple(
-        GovernedStatement(
-            id=name if columns[name] == 1 else f"{name}@{module.span.source.name}",
-            verb=verb_of(statement),
-            kinds=module.governs,
-            statement=statement,
-            package=module.package,
-            span=statement.span,
+        named.append((name, module, statement))
+    columns = Counter(name for name, _, _ in named)
+    found: dict[Module, list[GovernedStatement]] = {module: [] for module in modules}
+    for name, module, statement in named:
+        found[module].append(
+            GovernedStatement(
+                id=name if columns[name] == 1 else f"{name}@{module.span.source.name}",
+                verb=verb_of(statement),
+                kinds=module.governs,
+                statement=statement,
+                package=module.package,
+                span=statement.span,
+            )
         )
-        for name, module, statement in found
-    )
+    return {module: tuple(statements) for module, statements in found.items()}
 
 
-def governed_rules(modules: Iterable[Module], annotations: AnnotationIndex) -> tuple[GovernedRule, ...]:
-    """The rules that take part in decisions because their package is annotated so."""
-    found: dict[tuple[str, ...], GovernedRule] = {}
+def governed_rules(modules: Iterable[Module], annotations: AnnotationIndex) -> dict[Path, GovernedRule]:
+    """The rules that take part in decisions because their package is annotated so, by path."""
+    found: dict[Path, GovernedRule] = {}
     for module in modules:
         kinds = _annotated_kinds(annotations.of_package(module.package))
         if not kinds:
@@ -99,7 +100,7 @@ def governed_rules(modules: Iterable[Module], annotations: AnnotationIndex) -> t
             path = static_path(rule.head.ref)[1:]
             if verb is not None and path not in found:
                 found[path] = GovernedRule(".".join(path), verb, kinds, path, rule.head.span)
-    return tuple(found[path] for path in sorted(found))
+    return found
 
 
 def _governing_verb(rule: Rule, module: Module) -> Verb | None:
@@ -140,42 +141,42 @@ def check_kinds(modules: Iterable[Module], known: Collection[str]) -> Iterator[D
                 yield from _check_kind(kind, one.span, known)
 
 
-def check_lookalikes(modules: Sequence[Module], annotations: AnnotationIndex) -> Iterator[Diagnostic]:
-    """Plain rules that look as if they decided something, where statements do; unless something reads them."""
-    suspects: dict[tuple[str, ...], Rule] = {}
-    for module in modules:
-        if module.governs and not _annotated_kinds(annotations.of_package(module.package)):
-            place = len(module.package) + 1
-            for rule in module.rules:
-                path = static_path(rule.head.ref)[: place + 1]
-                if len(path) > place and path[place] in _LOOKALIKES:
-                    suspects.setdefault(path, rule)
-    if suspects:
-        for path in suspects.keys() - _read(modules):
-            name = path[-1]
-            hint = f'a statement is written `{_LOOKALIKES[name]} "reason" if …`'
-            message = f"`{name}` is a plain rule here, and decides nothing"
-            yield Diagnostic("ward_governs_error", message, suspects[path].head.span, "warning", hint)
+def lookalikes(module: Module) -> tuple[tuple[Key, Rule], ...]:
+    """Plain rules of a module that look as if they decided something, where statements do."""
+    if not module.governs:
+        return ()
+    place = len(module.package)
+    found: dict[Key, Rule] = {}
+    for rule in module.rules:
+        path = static_path(rule.head.ref)[1 : place + 2]
+        if len(path) > place and path[place] in _LOOKALIKES:
+            found.setdefault(path, rule)
+    return tuple(found.items())
 
 
-def _read(modules: Iterable[Module]) -> set[tuple[str, ...]]:
-    """What the modules read by name, and every path on the way."""
-    found: set[tuple[str, ...]] = set()
-    for module in modules:
-        heads = [term for statement in module.statements for term in statement_terms(statement)]
-        bodies = [body for one in module.statements for body in (one.when, one.unless) if body]
-        for rule in module.rules:
-            for link in rule_chain(rule):
-                heads += [term for term in (link.head.key, link.head.value) if term is not None]
-                bodies.append(link.body)
-        for term in deep_terms(*heads, bodies=bodies):
-            if isinstance(term, Call):
-                found.add(term.name)
-            elif isinstance(term, Ref) and is_global(term):
-                names = takewhile(lambda part: isinstance(part, Scalar), term.path)
-                whole = ("data", *(str(part.value) for part in names if isinstance(part, Scalar)))
-                found.update(whole[:length] for length in range(2, min(len(whole), _DEEPEST) + 1))
-    return found
+def check_lookalikes(
+    suspects: Iterable[tuple[Module, Key, Rule]],
+    mentions: Iterable[frozenset[Key]],
+    annotations: AnnotationIndex,
+) -> Iterator[Diagnostic]:
+    """Those of the lookalikes that nothing reads, and that do not decide by annotation either.
+
+    `mentions` are those of all modules.
+    """
+    alone: dict[Key, Rule] = {}
+    for module, path, rule in suspects:
+        if not _annotated_kinds(annotations.of_package(module.package)):
+            alone.setdefault(path, rule)
+    unread = set(alone)
+    for mentioned in mentions if unread else ():
+        unread -= mentioned & unread
+    for path, rule in alone.items():
+        if path not in unread:
+            continue
+        name = path[-1]
+        hint = f'a statement is written `{_LOOKALIKES[name]} "reason" if …`'
+        message = f"`{name}` is a plain rule here, and decides nothing"
+        yield Diagnostic("ward_governs_error", message, rule.head.span, "warning", hint)
 
 
 def _check_kind(kind: Any, span: Span, known: Collection[str]) -> Iterator[Diagnostic]:

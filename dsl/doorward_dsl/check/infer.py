@@ -3,22 +3,27 @@
 Rules are taken in the order of their dependencies, so that what a reference reads is typed already. A variable gets its
 type where it is first bound. What is not known is `any`, which goes with everything: only what can never hold is an
 error, exactly as in Rego.
+
+What was found in an earlier revision holds for every rule and statement none of whose mentions a change has touched.
+That a rule's type has changed is itself a change, for those who mention it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
+from doorward_dsl.check.changes import DEEPEST, Key, differences, reshaped, touched
 from doorward_dsl.check.recursion import Graph, components
 from doorward_dsl.check.terms import TermTypes
 from doorward_dsl.check.tree import Node, RuleTree
 from doorward_dsl.check.typeops import merged, scalar_type
 from doorward_dsl.diagnostics import Diagnostic
+from doorward_dsl.mentions import Read, keys_of
 from doorward_dsl.syntax import (
     Body,
-    Module,
     Rule,
     RuleHead,
     Scalar,
@@ -28,28 +33,39 @@ from doorward_dsl.syntax import (
 from doorward_dsl.types import ANY, BOOLEAN, STRING, FunctionType, ObjectType, SetType, Type, bounded, union
 from doorward_dsl.walk import rule_chain, statement_terms
 
-__all__ = ["ProgramTypes", "infer"]
+__all__ = ["ProgramTypes", "Referring", "Typed", "infer"]
 
 _MOST_FIELDS: Final = 128
 """Branches of more rules than this are taken as objects of anything: types must not grow with the program."""
 
+Part: TypeAlias = Rule | Statement
+
 
 class ProgramTypes:
-    """The types of the documents that rules define."""
+    """The types of the documents that rules define. `types` gives those of the rules that are known."""
 
-    def __init__(self, tree: RuleTree) -> None:
+    def __init__(self, tree: RuleTree, types: Mapping[Rule, Type]) -> None:
         self.tree = tree
+        self._types = types
         self._values: dict[Node, Type] = {}
         self._extents: dict[Node, Type] = {}
 
-    def add(self, node: Node, kind: Type) -> None:
-        """Take in that some rule at `node` gives values of a type."""
-        before = self._values.get(node)
-        self._values[node] = bounded(kind if before is None else merged(before, kind))
-
     def value(self, node: Node) -> Type | None:
         """The type of what the rules at a node themselves define; None where no rule is."""
-        return self._values.get(node, ANY) if node.rules else None
+        if not node.rules:
+            return None
+        known = self._values.get(node)
+        if known is None:
+            known = self._values[node] = self.present(node)
+        return known
+
+    def present(self, node: Node) -> Type:
+        """The same, as far as it is known by now."""
+        whole: Type | None = None
+        for rule in node.rules:
+            kind = self._types.get(rule, ANY)
+            whole = bounded(kind if whole is None else merged(whole, kind))
+        return whole or ANY
 
     def extent(self, node: Node) -> Type:
         """The type of everything at and below a node."""
@@ -71,36 +87,152 @@ class ProgramTypes:
         return bounded(ObjectType(tuple(fields), (STRING, ANY)))
 
 
+class Referring(Protocol):
+    """A module, ordered, and what is known of its references."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Its rules and statements."""
+
+    @property
+    def mentions(self) -> frozenset[Key]:
+        """Keys of all that they refer to."""
+
+    @property
+    def request(self) -> Type:
+        """The type of `input` in them."""
+
+    def reads(self, part: Part) -> tuple[Read, ...]:
+        """What one of them refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The types of the rules of a tree, and what there is to say of rules and statements."""
+
+    tree: RuleTree
+    types: Mapping[Rule, Type]
+    told: Mapping[Part, Sequence[Diagnostic]]
+
+
 def infer(
-    modules: Iterable[Module],
+    modules: Iterable[Referring],
+    fresh: Sequence[Referring],
+    owners: Mapping[Part, Referring],
     tree: RuleTree,
     graph: Graph,
-    requests: Mapping[Module, Type],
-    faulty: Container[Rule | Statement],
-) -> list[Diagnostic]:
-    """What is wrong with the types in modules. `requests` gives the type of `input` in each.
+    faulty: Container[Part],
+    earlier: Typed | None = None,
+) -> Typed:
+    """The types of all rules of a tree, and what is wrong with the types in them and in the statements.
 
-    Nothing is said of what is in `faulty`; its type is taken as `any`.
+    `fresh` are the modules that `earlier` does not know; `owners` has the module of every rule and statement. Nothing is
+    said of what is in `faulty`; its type is taken as `any`.
     """
-    modules = list(modules)
-    types = ProgramTypes(tree)
-    request_of = {rule: requests[module] for module in modules for rule in module.rules}
-    places = {rule: node for node in tree.root.below() for rule in node.rules}
-    report: list[Diagnostic] = []
-    for component in components(graph):
-        for vertex in component:
-            if not isinstance(vertex, Rule):
-                continue
-            if vertex in faulty or len(component) > 1:
-                kind: Type = ANY
+    inference = _Inference(fresh, owners, tree, graph, faulty, earlier)
+    waiting: list[Part] = [part for module in fresh for part in module.parts]
+    while waiting:
+        inference.take(waiting)
+        waiting = inference.touched_since(modules)
+    return inference.finished()
+
+
+class _Inference:
+    """One run. What was known earlier is copied, and then brought up to date."""
+
+    def __init__(
+        self,
+        fresh: Sequence[Referring],
+        owners: Mapping[Part, Referring],
+        tree: RuleTree,
+        graph: Graph,
+        faulty: Container[Part],
+        earlier: Typed | None,
+    ) -> None:
+        self._fresh = set(fresh)
+        self._owners = owners
+        self._tree = tree
+        self._graph = graph
+        self._faulty = faulty
+        self._before = None if earlier is None else ProgramTypes(earlier.tree, earlier.types)
+        self._types: dict[Rule, Type] = {}
+        self._told: dict[Part, list[Diagnostic]] = {}
+        self._touched: set[Key] = set()
+        self._visited: set[Part] = set()
+        self._statements: dict[Statement, None] = {}
+        """Those to be looked at once all rules have their types."""
+        if earlier is not None:
+            self._types = {rule: kind for rule, kind in earlier.types.items() if rule in owners}
+            self._told = {part: list(said) for part, said in earlier.told.items() if part in owners}
+            self._touched = reshaped(differences(earlier.tree, tree))
+        self._documents = ProgramTypes(tree, self._types)
+
+    def take(self, parts: Iterable[Part]) -> None:
+        """Find the types of rules, and of those they refer to first, as far as they are out of date."""
+        rules: list[Rule] = []
+        for part in parts:
+            if isinstance(part, Rule):
+                rules.append(part)
             else:
-                kind = _rule(vertex, TermTypes(types, request_of[vertex], report))
-            types.add(places[vertex], kind)
-    for module in modules:
-        for statement in module.statements:
-            if statement not in faulty:
-                _statement(statement, TermTypes(types, requests[module], report))
-    return report
+                self._statements[part] = None
+        for component in components(self._graph, rules):
+            for vertex in component:
+                if isinstance(vertex, Rule) and vertex not in self._visited:
+                    self._visited.add(vertex)
+                    if self._is_due(vertex):
+                        self._rule(vertex, alone=len(component) == 1)
+
+    def touched_since(self, modules: Iterable[Referring]) -> list[Part]:
+        """The rules and statements that mention what was touched, and have not been looked at since."""
+        if not self._touched:
+            return []
+        return [
+            part
+            for module in modules
+            if not module.mentions.isdisjoint(self._touched)
+            for part in module.parts
+            if part not in self._visited and part not in self._statements and self._is_due(part)
+        ]
+
+    def finished(self) -> Typed:
+        """All types, and all there is to say."""
+        for statement in self._statements:
+            self._told.pop(statement, None)
+            if statement not in self._faulty:
+                report: list[Diagnostic] = []
+                _statement(statement, TermTypes(self._documents, self._owners[statement].request, report))
+                if report:
+                    self._told[statement] = report
+        return Typed(self._tree, self._types, self._told)
+
+    def _is_due(self, part: Part) -> bool:
+        module = self._owners[part]
+        if module in self._fresh:
+            return True
+        if module.mentions.isdisjoint(self._touched):
+            return False
+        return not keys_of(module.reads(part)).isdisjoint(self._touched)
+
+    def _rule(self, rule: Rule, *, alone: bool) -> None:
+        report: list[Diagnostic] = []
+        kind: Type = ANY
+        if alone and rule not in self._faulty:
+            kind = _rule(rule, TermTypes(self._documents, self._owners[rule].request, report))
+        self._types[rule] = kind
+        self._told.pop(rule, None)
+        if report:
+            self._told[rule] = report
+        if self._before is not None:
+            self._compare(rule, self._before)
+
+    def _compare(self, rule: Rule, earlier: ProgramTypes) -> None:
+        """Note that the place of a rule has another type than it had, once all rules there have one."""
+        node, before = self._tree.place(rule), earlier.tree.place(rule)
+        if node is None or before is None or not before.rules:
+            return  # a place that came or went has been touched already
+        known = all(other in self._types for other in node.rules)
+        if known and earlier.value(before) != self._documents.present(node):
+            self._touched.update(touched(node.path[1:][:DEEPEST]))
 
 
 def _rule(rule: Rule, terms: TermTypes) -> Type:

@@ -2,21 +2,22 @@
 
 The graph has the rules and the places of the rule tree as its nodes: a reference that reads a whole branch has one edge
 to the branch, not one to each rule in it; and one that may lead to many places has one edge to all of them together. So
-the graph stays linear in the size of the policies.
+the graph stays linear in the size of the policies. It is found as it is walked: who starts from a few rules pays for
+what those reach.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from doorward_dsl.check.tree import Node, RuleTree, is_global, rule_name
+from doorward_dsl.check.tree import Node, RuleTree, rule_name
 from doorward_dsl.diagnostics import Diagnostic
-from doorward_dsl.syntax import Call, Ref, Rule, Term, Var
-from doorward_dsl.walk import deep_terms, head_terms, rule_chain
+from doorward_dsl.mentions import Read
+from doorward_dsl.syntax import Rule
 
-__all__ = ["Graph", "check_recursion", "components", "dependencies", "rule_terms"]
+__all__ = ["Graph", "Vertex", "check_recursion", "components"]
 
 _LONGEST_WAY = 10
 """Rules of a cycle that a message names."""
@@ -36,66 +37,54 @@ class Knot:
 
 
 Vertex: TypeAlias = Rule | Node | Knot
-Graph: TypeAlias = Mapping[Vertex, Sequence[Vertex]]
 
 
-def rule_terms(rule: Rule) -> Iterator[Term]:
-    """Every term of a rule and its `else` chain, at any depth."""
-    for link in rule_chain(rule):
-        yield from deep_terms(*head_terms(link.head), bodies=[link.body])
+class Graph:
+    """What each rule of a tree reads, and what each place holds. `reads` gives the references of a rule."""
 
+    def __init__(self, tree: RuleTree, reads: Callable[[Rule], Iterable[Read]]) -> None:
+        self._tree = tree
+        self._reads = reads
+        self._edges: dict[Vertex, Sequence[Vertex]] = {}
 
-def dependencies(tree: RuleTree) -> dict[Vertex, list[Vertex]]:
-    """What each rule reads, and what each place holds."""
-    graph: dict[Vertex, list[Vertex]] = {}
-    for node in tree.root.below():
-        graph[node] = [*node.rules, *node.children.values()]
-        for rule in node.rules:
-            graph[rule] = list(_reads(rule, tree, graph))
-    return graph
+    def __getitem__(self, vertex: Vertex) -> Sequence[Vertex]:
+        known = self._edges.get(vertex)
+        if known is None:
+            known = self._edges[vertex] = self._found(vertex)
+        return known
 
+    def _found(self, vertex: Vertex) -> Sequence[Vertex]:
+        if isinstance(vertex, Node):
+            return [*vertex.rules, *vertex.children.values()]
+        if isinstance(vertex, Rule):
+            reads = self._reads(vertex)
+            return list(dict.fromkeys(other for read in reads for other in self._read(read)))
+        raise AssertionError("a knot has its edges from the start")
 
-def _reads(rule: Rule, tree: RuleTree, graph: dict[Vertex, list[Vertex]]) -> Iterator[Vertex]:
-    seen: set[Vertex] = set()
-    heads: set[Term] = set()
-    for term in rule_terms(rule):
+    def _read(self, read: Read) -> list[Vertex]:
+        if read.call:
+            node = self._tree.find_names(str(key[1]) for key in read.path if key is not None)
+            return [] if node is None else self._together(node.rules, node.rules)
+        on_the_way, ends = self._tree.reached(read.path)
         found: list[Vertex] = []
-        if isinstance(term, Ref) and is_global(term):
-            heads.add(term.head)
-            found = _read(term.path, tree, graph)
-        elif isinstance(term, Var) and term.name == "data" and term not in heads:
-            found = [tree.root]
-        elif isinstance(term, Call) and term.name[0] == "data":
-            node = tree.find_names(term.name[1:])
-            found = [] if node is None else _together(node.rules, node.rules, graph)
-        for vertex in found:
-            if vertex not in seen:
-                seen.add(vertex)
-                yield vertex
+        for places in on_the_way:
+            found += self._together(places.rules, places.rules)
+        return found + self._together(ends, ends.nodes)
+
+    def _together(self, key: object, members: Sequence[Vertex]) -> list[Vertex]:
+        """The members if they are few; else one vertex, the same for the same `key`, that leads to them all."""
+        if len(members) <= _MOST_APART:
+            return list(members)
+        knot = Knot(id(key))
+        self._edges.setdefault(knot, members)
+        return [knot]
 
 
-def _read(path: tuple[Term, ...], tree: RuleTree, graph: dict[Vertex, list[Vertex]]) -> list[Vertex]:
-    on_the_way, ends = tree.reached(path)
-    found: list[Vertex] = []
-    for places in on_the_way:
-        found += _together(places.rules, places.rules, graph)
-    return found + _together(ends, ends.nodes, graph)
-
-
-def _together(key: object, members: Sequence[Vertex], graph: dict[Vertex, list[Vertex]]) -> list[Vertex]:
-    """The members if they are few; else one node of the graph, the same for the same `key`, that leads to them all."""
-    if len(members) <= _MOST_APART:
-        return list(members)
-    knot = Knot(id(key))
-    if knot not in graph:
-        graph[knot] = list(members)
-    return [knot]
-
-
-def check_recursion(graph: Graph, faulty: Container[object] = ()) -> list[Diagnostic]:
-    """A message for each rule that depends on itself, with the way round; none for what is faulty anyway."""
+def check_recursion(graph: Graph, roots: Iterable[Rule], faulty: Container[object] = ()) -> list[Diagnostic]:
+    """A message for each rule that `roots` reach and that depends on itself, with the way round; none for what is
+    faulty anyway."""
     report = []
-    for component in components(graph):
+    for component in components(graph, roots):
         rules = [vertex for vertex in component if isinstance(vertex, Rule) and vertex not in faulty]
         if not rules or (len(component) == 1 and rules[0] not in graph[rules[0]]):
             continue
@@ -136,13 +125,14 @@ def _cycle(start: Rule, graph: Graph, members: set[Vertex]) -> list[Rule]:
     return [start, start]
 
 
-def components(graph: Graph) -> Iterator[list[Vertex]]:
-    """The strongly connected components, each after those it depends on (Tarjan's algorithm, without recursion)."""
+def components(graph: Graph, roots: Iterable[Vertex]) -> Iterator[list[Vertex]]:
+    """The strongly connected components that `roots` reach, each after those it depends on (Tarjan's algorithm, without
+    recursion)."""
     index: dict[Vertex, int] = {}
     low: dict[Vertex, int] = {}
     on_stack: set[Vertex] = set()
     stack: list[Vertex] = []
-    for root in graph:
+    for root in roots:
         if root in index:
             continue
         index[root] = low[root] = len(index)

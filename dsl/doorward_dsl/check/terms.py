@@ -116,7 +116,10 @@ class TermTypes:
         target = modifier.target
         if not isinstance(target, Ref) or not is_global(target):
             return False
-        return any(node.rules or node.children for node in self._documents.tree.reached(target.path)[1].nodes)
+        return any(
+            node.rules or node.children
+            for node in self._documents.tree.reached(map(constant, target.path))[1].nodes
+        )
 
     def _replacement(self, modifier: With) -> tuple[Path, Type]:
         """The path of what a modifier replaces, as far as it is constant, and the type that it may have then."""

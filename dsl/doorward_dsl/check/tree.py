@@ -1,40 +1,53 @@
-"""All rules of a program by place: what a reference may read, found without trying every rule."""
+"""All rules of a program by place: what a reference may read, found without trying every rule.
+
+A tree never changes. Where a package has the same files as in an earlier tree, its branch *is* that tree's, so that two
+trees are compared by looking at what differs alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import is_
 from typing import TypeAlias
 
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
 
-__all__ = ["Constant", "Node", "Places", "RuleTree", "constant", "is_global", "rule_name"]
+__all__ = ["Constant", "Node", "Places", "RuleTree", "Way", "constant", "is_global", "rule_name"]
 
 Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 """A scalar with its kind, so that `1` and `true` differ."""
 
+Package: TypeAlias = tuple[str, ...]
 
-@dataclass(slots=True, eq=False)
+
 class Node:
     """One place below `data`: the rules there and the places below it."""
 
-    name: str
-    """The last element of its path as text."""
-    parent: Node | None
-    rules: list[Rule] = field(default_factory=list)
-    children: dict[Constant, Node] = field(default_factory=dict)
+    __slots__ = ("_package", "_parent", "children", "name", "rules")
+
+    def __init__(self, name: str, parent: Node | tuple[Package, int]) -> None:
+        self.name = name
+        """The last element of its path as text."""
+        # Of a place that is a package, or leads to one, the package and how much of its name is the path: such places
+        # are shared by trees, and have no one parent.
+        self._parent = parent if isinstance(parent, Node) else None
+        self._package = None if isinstance(parent, Node) else parent
+        self.rules: list[Rule] = []
+        self.children: dict[Constant, Node] = {}
 
     @property
     def path(self) -> tuple[str, ...]:
         """Constant path elements as text, `data` first."""
         names: list[str] = []
-        node: Node | None = self
-        while node is not None:
+        node: Node = self
+        while node._parent is not None:
             names.append(node.name)
-            node = node.parent
-        return tuple(reversed(names))
+            node = node._parent
+        package, length = node._package or ((), 0)
+        return ("data", *package[:length], *reversed(names))
 
     def below(self) -> Iterator[Node]:
         """This node and every one below it."""
@@ -88,27 +101,99 @@ class Places:
         return self._by_key
 
 
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """The rules of one package's modules, and their names."""
+
+    modules: tuple[Module, ...]
+    root: Node
+    names: frozenset[str]
+
+
+@dataclass(slots=True)
+class Way:
+    """A step on the way to packages: the branch of the package that it is, if it is one, and the steps on from it."""
+
+    package: Package
+    length: int
+    branch: _Branch | None = None
+    on: dict[str, Way] = field(default_factory=dict)
+    node: Node | None = None
+
+
 class RuleTree:
-    """The rules by the constant prefix of their full path."""
+    """The rules by the constant prefix of their full path.
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        self.root = Node("data", None)
-        self._everywhere = Places([self.root])
+    The modules are in order (see `resolve`), all as parsed or all resolved (`resolved`). What an `earlier` tree of the
+    same sort has of the same modules is taken from there.
+    """
+
+    def __init__(
+        self, modules: Iterable[Module], *, resolved: bool = True, earlier: RuleTree | None = None
+    ) -> None:
+        members: dict[Package, list[Module]] = {}
         for module in modules:
-            for rule in module.rules:
-                self._place(rule).rules.append(rule)
+            known = members.get(module.package)
+            if known is None:
+                members[module.package] = [module]
+            else:
+                known.append(module)
+        before = {} if earlier is None else earlier.branches
+        self.branches: dict[Package, _Branch] = {}
+        for package, some in members.items():
+            branch = before.get(package)
+            if branch is None or len(branch.modules) != len(some) or not all(map(is_, branch.modules, some)):
+                branch = _grow(package, tuple(some), resolved)
+            self.branches[package] = branch
+        self.clashes = False
+        """Whether some package may be where a rule is."""
+        self.ways = Way((), 0)
+        """The ways to all packages, those without rules too."""
+        self.root = self._join()
+        self._everywhere = Places([self.root])
 
-    def _place(self, rule: Rule) -> Node:
-        node = self.root
-        for term in rule.head.ref[1:]:
-            key = constant(term)
-            if key is None:
-                break
-            child = node.children.get(key)
-            if child is None:
-                child = node.children[key] = Node(str(key[1]), node)
-            node = child
-        return node
+    def _join(self) -> Node:
+        """The branches of all packages on one tree."""
+        root = self.ways
+        ways = [root]
+        for package, branch in self.branches.items():
+            way = root
+            for length, name in enumerate(package, start=1):
+                following = way.on.get(name)
+                if following is None:
+                    following = way.on[name] = Way(package, length)
+                    ways.append(following)
+                way = following
+            way.branch = branch
+        for way in reversed(ways):  # each after all that it leads to
+            way.node = self._joined(way)
+        return root.node or Node("data", ((), 0))
+
+    def _joined(self, way: Way) -> Node | None:
+        own = None if way.branch is None else way.branch.root
+        if not way.on:
+            return own if own is not None and own.children else None
+        node = Node(way.package[way.length - 1] if way.length else "data", (way.package, way.length))
+        if own is not None:
+            node.children.update(own.children)
+        for name, on in way.on.items():
+            key = ("str", name)
+            there = node.children.get(key)
+            if there is not None:
+                self.clashes = True
+            if on.node is not None:
+                node.children[key] = on.node if there is None else _merged(there, on.node)
+        return node if node.children else None
+
+    def names(self, package: Package) -> frozenset[str]:
+        """The names of the rules of a package."""
+        branch = self.branches.get(package)
+        return frozenset() if branch is None else branch.names
+
+    @property
+    def arities(self) -> Mapping[tuple[str, ...], int]:
+        """How many arguments the functions take, by full name (`data` first)."""
+        return _Arities(self)
 
     def find_names(self, path: Iterable[str]) -> Node | None:
         """The node at a path of names (after `data`)."""
@@ -120,21 +205,28 @@ class RuleTree:
             node = child
         return node
 
-    def reached(self, path: tuple[Term, ...]) -> tuple[list[Places], Places]:
-        """What `data` with `path` after it may read.
+    def reached(self, path: Iterable[Constant | None]) -> tuple[list[Places], Places]:
+        """What `data` with `path` after it may read; None in it stands for anything.
 
         The places met on the way, of which the rules at those very places are read; and the places at the end of the
         path, of which everything below is read too.
         """
         on_the_way: list[Places] = []
         places = self._everywhere
-        for term in path:
+        for key in path:
             if not places.nodes:
                 break
-            places = places.at(constant(term))
+            places = places.at(key)
             if places.rules:
                 on_the_way.append(places)
         return on_the_way, places
+
+    def place(self, rule: Rule) -> Node | None:
+        """The node at the place of a resolved rule, be it of this tree or of another."""
+        node: Node | None = self.root
+        for key in _keys(rule.head.ref[1:]):
+            node = node.children.get(key) if node is not None else None
+        return node
 
     def function(self, call: Call) -> Rule | None:
         """The first definition of the user's function that a call names."""
@@ -142,6 +234,71 @@ class RuleTree:
         if node is None:
             return None
         return next((rule for rule in node.rules if rule.head.args is not None), None)
+
+
+class _Arities(Mapping[tuple[str, ...], int]):
+    """Asked for a few names: the others are not gathered."""
+
+    def __init__(self, tree: RuleTree) -> None:
+        self._tree = tree
+
+    def __getitem__(self, name: tuple[str, ...]) -> int:
+        node = self._tree.find_names(name[1:])
+        for rule in () if node is None else node.rules:
+            if rule.head.args is not None:
+                return len(rule.head.args)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        paths = (node.path for node in self._tree.root.below() if node.rules)
+        return (path for path in paths if path in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _grow(package: Package, modules: tuple[Module, ...], resolved: bool) -> _Branch:
+    """The branch of a package."""
+    root = Node(package[-1] if package else "data", (package, len(package)))
+    first = 1 + len(package) if resolved else 0
+    for module in modules:
+        for rule in module.rules:
+            node = root
+            for key in _keys(rule.head.ref[first:]):
+                child = node.children.get(key)
+                if child is None:
+                    child = node.children[key] = Node(str(key[1]), node)
+                node = child
+            node.rules.append(rule)
+    return _Branch(modules, root, frozenset(str(name) for _, name in root.children))
+
+
+def _keys(ref: tuple[Term, ...]) -> Iterator[Constant]:
+    """The constants that a rule's name in its package starts with."""
+    first = ref[0]
+    if isinstance(first, Var):  # as parsed: later passes spell it as a text
+        yield "str", first.name
+        ref = ref[1:]
+    for term in ref:
+        key = constant(term)
+        if key is None:
+            return
+        yield key
+
+
+def _merged(one: Node, other: Node) -> Node:
+    """What rules of one package and other packages have at the same place."""
+    path = one.path[1:]
+    top = Node(one.name, (path, len(path)))
+    waiting = [(top, one, other)]
+    while waiting:
+        made, first, second = waiting.pop()
+        made.rules = [*first.rules, *second.rules]
+        made.children = {**first.children, **second.children}
+        for key in first.children.keys() & second.children.keys():
+            made.children[key] = inner = Node(str(key[1]), made)
+            waiting.append((inner, first.children[key], second.children[key]))
+    return top
 
 
 def constant(term: Term) -> Constant | None:
@@ -158,10 +315,16 @@ def is_global(term: Term, root: str = ROOTS[0]) -> bool:
     return isinstance(head, Var) and head.name == root
 
 
-def rule_name(rule: Rule) -> str:
-    """A rule's full name as a user would write it: `data.acme.roles[name]`."""
+def rule_name(rule: Rule, package: Package | None = None) -> str:
+    """A rule's full name as a user would write it: `data.acme.roles[name]`. A rule as parsed needs its `package`."""
     parts: list[str] = []
-    for term in rule.head.ref:
+    ref = rule.head.ref
+    if package is not None:
+        first = ref[0]
+        own = first.name if isinstance(first, Var) else str(constant(first))
+        names = tuple(Scalar(name, first.span) for name in (*package, own))
+        ref = (Var("data", first.span), *names, *ref[1:])
+    for term in ref:
         if isinstance(term, Var):
             name = term.name.partition("#")[0]
             parts.append(f"[{name}]" if parts else name)

@@ -6,8 +6,8 @@ terms and bodies with both, `rules` does so for rules and statements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import (
@@ -18,54 +18,57 @@ from doorward_dsl.resolve.globals import (
     shadowed_roots,
     unused_imports,
 )
-from doorward_dsl.resolve.metadata import AnnotationIndex
+from doorward_dsl.resolve.metadata import AnnotationIndex, RuleMetadata
 from doorward_dsl.resolve.rules import resolve_rule, resolve_statement
 from doorward_dsl.resolve.terms import Resolver
 from doorward_dsl.syntax import Body, Module, Rule, Statement
 
-__all__ = ["Exports", "Resolved", "resolve_modules", "resolve_query"]
+__all__ = ["AnnotationIndex", "Exports", "Resolved", "exports", "resolve_module", "resolve_query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Modules with all names spelled out, sorted by package and file name."""
+    """A module with all names spelled out."""
 
-    modules: tuple[Module, ...]
-    exports: Exports
-    annotations: AnnotationIndex
+    module: Module
     diagnostics: tuple[Diagnostic, ...]
     faulty: frozenset[Rule | Statement]
     """Those with names that are wrong: later passes would only repeat it."""
+    asks_for_metadata: bool
+    """Whether annotations have become values in it."""
 
 
-def resolve_modules(
-    modules: Iterable[Module], fields: Callable[[Module], frozenset[str]] = lambda module: frozenset()
+def resolve_module(
+    module: Module,
+    exported: Exports,
+    annotations: AnnotationIndex,
+    fields: frozenset[str] = frozenset(),
 ) -> Resolved:
-    """Resolve all modules together. `fields` names the request fields that are in scope in a module."""
-    ordered = sorted(modules, key=lambda module: (module.package, module.span.source.name))
-    exported = exports(ordered)
-    annotations = AnnotationIndex(ordered)
-    report: list[Diagnostic] = []
-    resolved = []
+    """Resolve one of several modules that stand together. `fields` are those of the request that are in scope in it."""
+    report = shadowed_roots(module.rules)
+    names = module_names(module, exported, fields, report)
     faulty: set[Rule | Statement] = set()
-    for module in ordered:
-        report += shadowed_roots(module.rules)
-        names = module_names(module, exported, fields(module), report)
-        rules = []
-        for rule in module.rules:
-            before = len(report)
-            rules.append(resolve_rule(rule, names, exported, annotations.of_rule(module, rule), report))
-            if any(one.severity == "error" for one in report[before:]):
-                faulty.add(rules[-1])
-        statements = []
-        for statement in module.statements:
-            before = len(report)
-            statements.append(resolve_statement(statement, names, exported, report))
-            if any(one.severity == "error" for one in report[before:]):
-                faulty.add(statements[-1])
-        report += unused_imports(module, names)
-        resolved.append(replace(module, imports=(), rules=tuple(rules), statements=tuple(statements)))
-    return Resolved(tuple(resolved), exported, annotations, tuple(report), frozenset(faulty))
+    asked: list[Rule] = []
+
+    def metadata(rule: Rule) -> RuleMetadata:
+        asked.append(rule)
+        return annotations.of_rule(module, rule)
+
+    rules = []
+    for rule in module.rules:
+        before = len(report)
+        rules.append(resolve_rule(rule, names, exported, partial(metadata, rule), report))
+        if any(one.severity == "error" for one in report[before:]):
+            faulty.add(rules[-1])
+    statements = []
+    for statement in module.statements:
+        before = len(report)
+        statements.append(resolve_statement(statement, names, exported, report))
+        if any(one.severity == "error" for one in report[before:]):
+            faulty.add(statements[-1])
+    report += unused_imports(module, names)
+    resolved = replace(module, imports=(), rules=tuple(rules), statements=tuple(statements))
+    return Resolved(resolved, tuple(report), frozenset(faulty), bool(asked))
 
 
 def resolve_query(

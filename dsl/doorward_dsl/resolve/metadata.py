@@ -11,7 +11,7 @@ from doorward_dsl.resolve.globals import static_path
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Annotations, Array, Module, Object, Rule, Scalar, Term
 
-__all__ = ["AnnotationIndex", "RuleMetadata", "literal_term"]
+__all__ = ["AnnotationIndex", "RuleMetadata", "is_annotated", "literal_term"]
 
 Path = tuple[str, ...]
 
@@ -65,12 +65,24 @@ class AnnotationIndex:
         own = tuple(one for one in reversed(rule.annotations) if one.scope == "rule")
         return RuleMetadata(path, own, tuple(outer))
 
+    @property
+    def speaks_for_packages(self) -> bool:
+        """Whether any of them is about more than single rules and documents."""
+        return bool(self._packages or self._subpackages)
+
     def of_package(self, package: Path) -> list[Annotations]:
         """The annotations that speak for a package: its own, then those of the packages around it."""
         found = list(self._packages.get(package, ()))
         for length in range(len(package), -1, -1):
             found += self._subpackages.get(package[:length], ())
         return found
+
+
+def is_annotated(module: Module) -> bool:
+    """Whether a module has annotations that others of its rules, or other modules, can see."""
+    return bool(module.annotations) or any(
+        one.scope == "document" for rule in module.rules for one in rule.annotations
+    )
 
 
 def literal_term(value: Any, span: Span) -> Term:

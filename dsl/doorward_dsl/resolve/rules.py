@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from doorward_dsl.diagnostics import Diagnostic
@@ -29,9 +30,16 @@ __all__ = ["resolve_rule", "resolve_statement"]
 
 
 def resolve_rule(
-    rule: Rule, names: ModuleNames, exported: Exports, metadata: RuleMetadata, report: list[Diagnostic]
+    rule: Rule,
+    names: ModuleNames,
+    exported: Exports,
+    metadata: Callable[[], RuleMetadata],
+    report: list[Diagnostic],
 ) -> Rule:
-    """A rule and its `else` chain, resolved; what is wrong with its names is appended to `report`."""
+    """A rule and its `else` chain, resolved; what is wrong with its names is appended to `report`.
+
+    `metadata` is asked for the annotations in force where the rule itself asks for them.
+    """
     chain: list[Rule] = []
     link: Rule | None = rule
     unused: dict[str, Span] | None = None

@@ -7,7 +7,7 @@ of the result is documented at the top of `syntax`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.resolve.globals import ROOTS, Exports, ModuleNames
@@ -79,7 +79,7 @@ class Resolver:
         names: ModuleNames,
         exported: Exports,
         report: list[Diagnostic],
-        metadata: RuleMetadata | None = None,
+        metadata: Callable[[], RuleMetadata] | None = None,
         *,
         keep_names: bool = False,
     ) -> None:
@@ -249,7 +249,7 @@ class Resolver:
     def _call(self, call: Call) -> Term:
         name = self._function(call)
         if name[:2] == ("rego", "metadata") and self._metadata is not None and not call.args:
-            known = self._metadata.answer(name[-1], call.span)
+            known = self._metadata().answer(name[-1], call.span)
             if known is not None:
                 return known
         return Call(name, self.terms(call.args), call.span, call.name_span)

@@ -20,6 +20,7 @@ from doorward.compile.findings import (
     StatementInfo,
     Target,
 )
+from doorward.compile.library import ProgramCode
 from doorward.compile.replacements import FunctionName, Replaced, Replacements
 from doorward.run.context import CallContext
 
@@ -39,6 +40,7 @@ __all__ = [
     "MaskPayload",
     "MaskerSpec",
     "Payload",
+    "ProgramCode",
     "Replaced",
     "Replacements",
     "StatementInfo",

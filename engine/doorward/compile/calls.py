@@ -136,7 +136,7 @@ class CallWriter(OperandWriter):
                     out.append(w.assign_attribute(w.load(inner), "input", made))
                 case plan.ReplaceData(overlay, value):
                     place = w.tuple_of([w.constant(name) for name in overlay.path])
-                    units = w.load(self.names.constant(overlay.units))
+                    units = w.load(self.names.overlay(overlay.path))
                     out.append(
                         w.do(w.call("h_replace_data", w.load(inner), place, units, self.operand(value)))
                     )

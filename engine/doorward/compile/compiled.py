@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from doorward.compile.answers import Answers
-from doorward.compile.deciding import DECIDING_HELPERS, Decide, link_kind
-from doorward.compile.decision import Governing, describe, plan_kind
 from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
-from doorward.compile.functions import emit_query, emit_value, load_unit
+from doorward.compile.functions import emit_query, emit_value
+from doorward.compile.library import ALL_KINDS, Library, ProgramCode, gather, join
 from doorward.compile.linker import Linker
+from doorward.compile.parts import Part, PartWriter
 from doorward.compile.plan import Block
-from doorward.compile.planner import Planner, mocked_functions, replaced
+from doorward.compile.planner import Planner, replaced
 from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
 from doorward.compile.show import format_plan
-from doorward.compile.tree import build_tree, function_at
+from doorward.compile.tree import function_at
 from doorward.run.context import CallContext
 from doorward.run.effects import GRANTED_TO_QUERIES
 from doorward.run.errors import BudgetExceeded
@@ -43,66 +43,60 @@ class CompileOptions:
     whole: bool = False
 
 
-_ALL_KINDS: Final = "*"
 _QUERY: Final = "query"
 
 Function: TypeAlias = Callable[[CallContext], Any]
 """Generated code as it is called: everything of the evaluation is in the context."""
-_Emit: TypeAlias = Callable[[QueryBody, Scope, Planner, Linker], ast.stmt]
+_Emit: TypeAlias = Callable[[QueryBody, Scope, Planner, PartWriter], ast.stmt]
 
 _DEFAULT_OPTIONS = CompileOptions()
 
 
 class Compiled:
     """A program and its base documents, ready to answer. Never changes: any number of threads may use it at
-    once."""
+    once.
+
+    `code` is what the next revision can go on from.
+    """
 
     def __init__(
         self,
         program: Program,
         data: dict[str, Value],
         options: CompileOptions,
-        mocked: frozenset[str] = frozenset(),
+        replaced_too: frozenset[str] = frozenset(),
+        earlier: ProgramCode | None = None,
     ) -> None:
         self.program = program
         self.data = data
         self._options = options
-        self._mocked = mocked_functions(program) | mocked
-        self._tree = build_tree(program)
-        self._planner = Planner(self._tree, self._mocked, indexed=options.indexed)
-        if options.whole:
-            self._planner.plan_below(self._tree)
-        governing: list[Governing] = [*program.statements, *program.governed_rules]
-        described = [(one, *describe(one)) for one in governing]
-        self._infos = tuple(info for _, info, _ in described)
-        self._kinds = [
-            plan_kind(kind, [one for one in described if _governs(one[1], kind)], self._planner)
-            for kind in sorted({_ALL_KINDS}.union(*(one.kinds for one in governing)))
-        ]
-        self._planner.finish()
-        self._linker, self._deciders = self._link(Linker(self._tree))
+        library = Library(
+            program,
+            indexed=options.indexed,
+            whole=options.whole,
+            replaced_too=replaced_too,
+            earlier=earlier,
+        )
+        self.code = library.code
+        self._mocked = library.mocked
+        self._tree = library.tree
+        self._planner = library.planner
+        self._infos = library.infos
+        self._linker = library.linker
+        self._deciders = library.deciders
 
-    def _link(self, linker: Linker) -> tuple[Linker, dict[str, Decide]]:
-        linker.introduce(self._planner.units)
-        for unit in self._planner.units:
-            load_unit(unit, linker)
-        linker.namespace.update(DECIDING_HELPERS)
-        deciders = {plan.kind: link_kind(plan, linker, at) for at, plan in enumerate(self._kinds)}
-        linker.join(self._planner.documents())
-        return linker, deciders
-
-    def _everything(self) -> Compiled:
-        return Compiled(self.program, self.data, replace(self._options, whole=True))
+    def _everything(self) -> Library:
+        return Library(self.program, indexed=self._options.indexed, whole=True, keep=True)
 
     def format_plan(self) -> str:
         """The plan as text, for people."""
-        compiled = self._everything()
-        return format_plan(compiled._planner.units, compiled._kinds)
+        library = self._everything()
+        return format_plan([unit.plan for unit in library.units.values()], library.kinds)
 
     def format_python(self) -> str:
         """The Python that the plan becomes, for people."""
-        linker, _ = self._everything()._link(Linker(self._tree, keep=True))
-        return "\n\n\n".join(map(ast.unparse, linker.loaded or ())) + "\n"
+        trees = [tree for part in self._everything().parts for tree in part.trees]
+        return "\n\n\n".join(map(ast.unparse, trees)) + "\n"
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
         """The statements and governed rules that speak for a kind of request."""
@@ -130,7 +124,7 @@ class Compiled:
             replacing(call)
         findings = Findings()
         try:
-            self._deciders.get(kind, self._deciders[_ALL_KINDS])(call, findings)
+            self._deciders.get(kind, self._deciders[ALL_KINDS])(call, findings)
         except BudgetExceeded as error:
             findings.errors.append(Failed(None, error))
         except RecursionError:
@@ -143,10 +137,11 @@ class Compiled:
 
     def units_below(self, path: tuple[str, ...]) -> tuple[tuple[int, tuple[Any, ...]], ...]:
         """The documents that decisions work out at and below a path of `data`, each with its path from there."""
+        plans = [unit.plan for unit in self.code.units.values()]
         return tuple(
-            (unit.id, unit.path[len(path) :])
-            for unit in self._planner.all_units()
-            if unit.kind != "function" and unit.path[: len(path)] == path
+            (plan.id, plan.path[len(path) :])
+            for plan in plans
+            if plan.kind != "function" and plan.path[: len(path)] == path
         )
 
     def function(self, path: tuple[str, ...]) -> Callable[..., Value] | None:
@@ -156,14 +151,18 @@ class Compiled:
             return None
         planner = Planner(self._tree, self._mocked, indexed=self._options.indexed, base=self._planner)
         number = planner.unit_of(document, ())
-        planner.finish()
-        linker = Linker(self._tree, self._linker)
-        linker.introduce(planner.units)
-        for unit in planner.units:
-            load_unit(unit, linker)
-        linker.join(planner.documents())
-        made: Callable[..., Value] = linker.namespace[linker.unit(number)]
+        made: Callable[..., Value] = self._linked(planner, []).namespace[planner.numbers.names[number]]
         return made
+
+    def _linked(self, planner: Planner, parts: Iterable[Part]) -> Linker:
+        """The program's code with parts besides, and whatever these need according to their planner."""
+        units = gather([planner.needs], planner, self.program.references, {}, self.code.units)
+        linker = Linker(self._tree, self._linker)
+        every = {**self.code.units, **units}
+        for part in (*(unit.part for unit in units.values()), *parts):
+            linker.add(part)
+        join(linker, every, planner.numbers)
+        return linker
 
     def query(
         self,
@@ -196,24 +195,21 @@ class Compiled:
         return self._prepare(body, _emit_value)
 
     def _prepare(self, body: QueryBody, emit: _Emit) -> Function:
-        replacing = replaced(body=body)
+        replacing = frozenset(map(".".join, replaced(body=body)))
         if any(map(self._is_fixed, replacing - self._mocked)):
             return Compiled(self.program, self.data, self._options, replacing)._prepare(body, emit)
         mocked = self._mocked | replacing
         planner = Planner(self._tree, mocked, indexed=self._options.indexed, base=self._planner)
-        linker = Linker(self._tree, self._linker)
         scope = Scope(count_variables(body=body), ordered=True)
-        function = emit(body, scope, planner, linker)
-        for unit in planner.units:
-            load_unit(unit, linker)
-        linker.load(function, body[0].span.source if body else NOWHERE.source)
-        linker.join(planner.documents())
-        made: Function = linker.namespace[_QUERY]
+        part = PartWriter("q_", planner.numbers)
+        function = emit(body, scope, planner, part)
+        part.load(function, body[0].span.source if body else NOWHERE.source)
+        made: Function = self._linked(planner, [part.done()]).namespace[_QUERY]
         return made
 
     def _is_fixed(self, name: str) -> bool:
         """Whether the code at hand was made without regard to anything else in the place of `name`."""
-        if not name.startswith("data.") or self._planner.has_folded(name):
+        if not name.startswith("data.") or self._planner.may_fold(name):
             return True
         return function_at(self._tree, tuple(name.split(".")[1:])) is not None
 
@@ -226,30 +222,26 @@ def run(function: Function, call: CallContext) -> Any:
         raise BudgetExceeded("the evaluation went too deep") from error
 
 
-def _emit_answers(body: QueryBody, scope: Scope, planner: Planner, linker: Linker) -> ast.stmt:
+def _emit_answers(body: QueryBody, scope: Scope, planner: Planner, part: PartWriter) -> ast.stmt:
     names = tuple(name for name in sorted(count_variables(body=body)) if _is_visible(name))
     scope.visible = frozenset(names)
     Answers(scope, planner).body(body)
-    planner.finish()
-    linker.introduce(planner.units)
     names = tuple(name for name in names if name in scope.env)
     block = Block(tuple(scope.steps), tuple(scope.env[name] for name in names), single=False)
-    return emit_query(_QUERY, refine(block), names, linker)
+    return emit_query(_QUERY, refine(block), names, part)
 
 
-def _emit_value(body: QueryBody, scope: Scope, planner: Planner, linker: Linker) -> ast.stmt:
+def _emit_value(body: QueryBody, scope: Scope, planner: Planner, part: PartWriter) -> ast.stmt:
     expr = body[0].expr
     if not isinstance(expr, ExprTerm):
         raise AssertionError(f"not a term: {expr!r}")
     value = Answers(scope, planner).value(expr.term)
-    planner.finish()
-    linker.introduce(planner.units)
     block = refine(Block(tuple(scope.steps), (value,), single=True))
-    return emit_value(_QUERY, block, linker)
+    return emit_value(_QUERY, block, part)
 
 
 def _governs(info: StatementInfo, kind: str) -> bool:
-    return kind in info.kinds or _ALL_KINDS in info.kinds
+    return kind in info.kinds or ALL_KINDS in info.kinds
 
 
 def _is_visible(name: str) -> bool:
@@ -257,7 +249,12 @@ def _is_visible(name: str) -> bool:
 
 
 def compile_program(
-    program: Program, data: dict[str, Value], *, options: CompileOptions = _DEFAULT_OPTIONS
+    program: Program,
+    data: dict[str, Value],
+    *,
+    options: CompileOptions = _DEFAULT_OPTIONS,
+    earlier: ProgramCode | None = None,
 ) -> Compiled:
-    """Compile a resolved and checked program over base documents `data`."""
-    return Compiled(program, data, options)
+    """Compile a resolved and checked program over base documents `data`; out of the code of an `earlier` revision,
+    compiled with the same options, where it still holds."""
+    return Compiled(program, data, options, earlier=earlier)

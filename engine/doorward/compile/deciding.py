@@ -1,48 +1,53 @@
-"""From the plan of a kind to its decision function, and running it."""
+"""From the plans of statements to functions that report which of them hold."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from doorward.compile.decision import Group, KindPlan, StatementPlan
+from doorward.compile.decision import Group, StatementPlan
 from doorward.compile.emit import Emitter
 from doorward.compile.findings import Failed, Findings, Held, StatementInfo
 from doorward.compile.governed import report
-from doorward.compile.linker import Linker
+from doorward.compile.outline import Table
+from doorward.compile.parts import PartWriter
 from doorward.compile.payloads import PayloadMaker
 from doorward.compile.plan import Const, Scan, Walk
 from doorward.run.context import CallContext
 from doorward.run.errors import BudgetExceeded, EvaluationError
 from doorward.run.values import Value
-from doorward_dsl.source import Source
+from doorward_dsl.source import NOWHERE
 
-__all__ = ["DECIDING_HELPERS", "Decide", "link_kind"]
+__all__ = ["DECIDING_HELPERS", "Decide", "load_decision", "load_group", "load_statement"]
 
 Decide = Callable[[CallContext, Findings], None]
 
-_NO_FUNCTIONS: tuple[Decide, ...] = ()
+_MOST_CALLS: Final = 16
+"""Of groups, written out one by one; more are run over."""
 
 
-def link_kind(kind: KindPlan, linker: Linker, number: int) -> Decide:
-    """The decision function of a kind. `number` keeps its name apart from other kinds' names."""
-    names = [_load_group(group, linker, f"g{number}_{at}") for at, group in enumerate(kind.groups)]
-    emitter = Emitter(linker)
+def load_decision(
+    groups: Sequence[str], tables: Iterable[tuple[Table, Mapping[int, str]]], part: PartWriter, name: str
+) -> str:
+    """Write the decision function of a kind: it calls all groups, and those statements of tables that a request can
+    concern."""
+    emitter = Emitter(part)
     w = emitter.write
-    body: list[ast.stmt] = [w.do(w.call(name, w.load("c"), w.load("f"))) for name in names]
-    for at, table in enumerate(kind.tables):
-        functions = {
-            position: _load_statement(kind.statements[position], linker, f"s{number}_{at}_{position}")
-            for position in sorted(table.positions)
-        }
-        body += emitter.chosen(table, functions, [w.load("c"), w.load("f")], lambda result: [w.do(result)])
-    name = f"d{number}"
-    linker.load(w.function(name, ["c", "f"], body or [w.do(w.constant(None))]), Source(f"<{kind.kind}>", ""))
-    decide: Decide = linker.namespace[name]
-    return decide
+    args = [w.load("c"), w.load("f")]
+    body: list[ast.stmt] = []
+    if len(groups) > _MOST_CALLS:
+        one = emitter.temporary()
+        body.append(w.loop([one], w.load(part.row(groups)), [w.do(w.call(one, *args))]))
+    else:
+        body += [w.do(w.call(name, *args)) for name in groups]
+    for table, functions in tables:
+        body += emitter.chosen(table, functions, args, lambda result: [w.do(result)])
+    return part.load(w.function(name, ["c", "f"], body or [w.do(w.constant(None))]), NOWHERE.source)
 
 
-def _load_group(group: Group, linker: Linker, name: str) -> str:
+def load_group(group: Group, linker: PartWriter, name: str) -> str:
+    """Write the function that tries some statements on every request."""
     emitter = Emitter(linker)
     w = emitter.write
     body: list[ast.stmt] = [w.assign("held", w.attribute(w.attribute(w.load("f"), "held"), "append"))]
@@ -52,19 +57,16 @@ def _load_group(group: Group, linker: Linker, name: str) -> str:
         body += emitter.read_shared(local, place, known)
     for statement in group.statements:
         body += _statement(statement, emitter)
-    linker.load(w.function(name, ["c", "f"], body), group.source)
-    return name
+    return linker.load(w.function(name, ["c", "f"], body), group.source)
 
 
-def _load_statement(statement: StatementPlan, linker: Linker, name: str) -> Decide:
+def load_statement(statement: StatementPlan, linker: PartWriter, name: str) -> str:
+    """Write the function that tries one statement."""
     emitter = Emitter(linker)
     w = emitter.write
     held = w.assign("held", w.attribute(w.attribute(w.load("f"), "held"), "append"))
-    linker.load(
-        w.function(name, ["c", "f"], [held, *_statement(statement, emitter)]), statement.info.span.source
-    )
-    function: Decide = linker.namespace[name]
-    return function
+    function = w.function(name, ["c", "f"], [held, *_statement(statement, emitter)])
+    return linker.load(function, statement.info.span.source)
 
 
 def _statement(statement: StatementPlan, emitter: Emitter) -> list[ast.stmt]:
@@ -116,10 +118,5 @@ def _hold(findings: Findings, info: StatementInfo, maker: PayloadMaker, parts: t
     findings.held.append(Held(info, maker(parts)))
 
 
-DECIDING_HELPERS = {
-    "Exception": Exception,
-    "h_failed": _failed,
-    "h_hold": _hold,
-    "h_report": report,
-}
+DECIDING_HELPERS: Final[dict[str, Any]] = {"h_failed": _failed, "h_hold": _hold, "h_report": report}
 """What decision functions call, besides what all generated code may."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from doorward.compile import plan
 from doorward.compile.answers import Answers
@@ -13,7 +13,6 @@ from doorward.compile.findings import StatementInfo
 from doorward.compile.free import count_variables
 from doorward.compile.globals import Globals
 from doorward.compile.governed import empty_payload
-from doorward.compile.index import find_guards, make_tables
 from doorward.compile.order import cheapest_first
 from doorward.compile.outline import Table
 from doorward.compile.payloads import PayloadMaker
@@ -24,9 +23,18 @@ from doorward_dsl.program import GovernedRule, GovernedStatement
 from doorward_dsl.source import Source
 from doorward_dsl.syntax import Var
 
-__all__ = ["Governing", "Group", "KindPlan", "StatementPlan", "describe", "plan_kind"]
-
-_LARGEST_GROUP: Final = 64
+__all__ = [
+    "Described",
+    "Governing",
+    "Group",
+    "KindPlan",
+    "Planned",
+    "StatementPlan",
+    "describe",
+    "plan_group",
+    "plan_statement",
+    "refined",
+]
 
 Governing: TypeAlias = GovernedStatement | GovernedRule
 
@@ -79,30 +87,17 @@ def describe(governing: Governing) -> tuple[StatementInfo, PayloadMaker | None]:
     return info, maker if maker.terms else None
 
 
-_Described: TypeAlias = tuple[Governing, StatementInfo, PayloadMaker | None]
-_Planned: TypeAlias = tuple[_Described, StatementPlan, frozenset[tuple[str, ...]]]
+Described: TypeAlias = tuple[Governing, StatementInfo, PayloadMaker | None]
+Planned: TypeAlias = tuple[Described, StatementPlan, frozenset[tuple[str, ...]]]
 """A statement, its plan by itself, and the places of the input it surely reads."""
 
 
-def plan_kind(
-    kind: str,
-    described: Sequence[_Described],
-    program: Globals,
-) -> KindPlan:
-    """The plan of all statements of a kind."""
-    planned = [_plan(*one, (), program) for one in described]
-    plans = tuple(statement for statement, _ in planned)
-    tables = make_tables([find_guards(statement.block) for statement in plans]) if program.indexed else ()
-    skipped = frozenset[int]().union(*(table.positions for table in tables))
-    tried = [(one, *planned[at]) for at, one in enumerate(described) if at not in skipped]
-    return KindPlan(kind, tuple(_groups(tried, program)), tuple(map(_refined, plans)), tables)
-
-
-def _refined(statement: StatementPlan) -> StatementPlan:
+def refined(statement: StatementPlan) -> StatementPlan:
+    """The plan as it is written: with what only makes it faster."""
     return replace(statement, block=refine(statement.block))
 
 
-def _plan(
+def plan_statement(
     governing: Governing,
     info: StatementInfo,
     maker: PayloadMaker | None,
@@ -145,17 +140,12 @@ def _plan(
     return StatementPlan(info, Block(tuple(scope.steps), tuple(result), not result), maker), read
 
 
-def _groups(tried: Iterable[_Planned], program: Globals) -> Iterable[Group]:
-    by_file: dict[int, list[_Planned]] = {}
-    for one in tried:
-        by_file.setdefault(id(one[1].info.span.source), []).append(one)
-    for members in by_file.values():
-        for start in range(0, len(members), _LARGEST_GROUP):
-            some = members[start : start + _LARGEST_GROUP]
-            reads = Counter(place for _, _, read in some for place in read)
-            shared = sorted(place for place, count in reads.items() if count > 1 and place[0] == "input")
-            plans = tuple(
-                _refined(_plan(*one, shared, program)[0] if shared else alone) for one, alone, _ in some
-            )
-            named = tuple((place, Local(at)) for at, place in enumerate(shared))
-            yield Group(plans, named, plans[0].info.span.source)
+def plan_group(tried: Sequence[Planned], program: Globals) -> Group:
+    """Statements of one file, planned anew to share what several of them read."""
+    reads = Counter(place for _, _, read in tried for place in read)
+    shared = sorted(place for place, count in reads.items() if count > 1 and place[0] == "input")
+    plans = tuple(
+        refined(plan_statement(*one, shared, program)[0] if shared else alone) for one, alone, _ in tried
+    )
+    named = tuple((place, Local(at)) for at, place in enumerate(shared))
+    return Group(plans, named, plans[0].info.span.source)

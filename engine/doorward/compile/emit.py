@@ -18,7 +18,6 @@ from doorward.compile.names import Names
 from doorward.compile.outline import Table
 from doorward.compile.plan import Block, Const, Local, Operand, Step
 from doorward.compile.python import assigned
-from doorward.run.lookup import Prefixes
 
 __all__ = ["Emitter"]
 
@@ -52,17 +51,14 @@ class Emitter(LoopWriter):
     def chosen(
         self,
         table: Table,
-        functions: Mapping[int, Callable[..., Any]],
+        functions: Mapping[int, str],
         args: list[ast.expr],
         use: Callable[[ast.expr], list[ast.stmt]],
     ) -> list[ast.stmt]:
         """Calls those functions of a table that the request can concern, and uses what each gives."""
         w = self.write
         place, one = self.temporary(), self.temporary()
-        by_value: Any = {v: tuple(functions[at] for at in ats) for v, ats in table.buckets.items()}
-        if table.how == "prefix":
-            by_value = Prefixes(by_value)
-        known = w.load(self.names.constant(by_value))
+        known = w.load(self.names.table(table, functions))
         source = w.call(_LOOK_UPS[table.how], w.load(self.context), known, w.load(place))
         return [*self.read(place, table.place), w.loop([one], source, use(w.call(one, *args)))]
 

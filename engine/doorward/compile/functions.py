@@ -4,15 +4,14 @@ its own."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from doorward.compile.emit import Emitter
 from doorward.compile.flow import calls_functions, loops_of
-from doorward.compile.linker import Linker
 from doorward.compile.names import Names
 from doorward.compile.outline import Body, Chain, Unit
+from doorward.compile.parts import PartWriter
 from doorward.compile.plan import Block, Const, Scan, Walk
 from doorward.compile.units import MOST_TOGETHER
 from doorward.run.values import equal
@@ -23,9 +22,8 @@ _MOST_LOOPS: Final = 6
 """Deeper loops go on in a function of their own, from which there is no return."""
 
 
-def load_unit(unit: Unit, linker: Linker) -> None:
-    """Put the function of a document, which remembers its value, or of a function, which does not, in the
-    namespace."""
+def load_unit(unit: Unit, linker: PartWriter) -> None:
+    """Write the function of a document, which remembers its value, or of a function, which does not."""
     apart = _apart(unit)
     functions = {at: _load_chain(unit, at, linker) for at in sorted(apart)}
     emitter = Emitter(linker)
@@ -59,7 +57,7 @@ def _apart(unit: Unit) -> frozenset[int]:
     return frozenset(found)
 
 
-def _load_chain(unit: Unit, at: int, linker: Linker) -> Callable[..., Any]:
+def _load_chain(unit: Unit, at: int, linker: PartWriter) -> str:
     emitter = Emitter(linker)
     w = emitter.write
     chain = unit.chains[at]
@@ -71,9 +69,7 @@ def _load_chain(unit: Unit, at: int, linker: Linker) -> Callable[..., Any]:
         function = w.function(name, _params(unit), body)
     else:
         function = w.function(name, ["c", "r"], unit_emitter.all_answers(chain) or [w.do(w.constant(None))])
-    linker.load(function, chain.span.source)
-    made: Callable[..., Any] = linker.namespace[name]
-    return made
+    return linker.load(function, chain.span.source)
 
 
 def _apart_name(unit: Unit, at: int, names: Names) -> str:
@@ -106,9 +102,9 @@ def emit_value(name: str, block: Block, names: Names) -> ast.stmt:
 
 
 class _UnitEmitter:
-    """Emits the parts of one unit. `functions` are those of the definitions that have one, by position."""
+    """Emits the parts of one unit. `functions` are the names of those of definitions that have one, by position."""
 
-    def __init__(self, unit: Unit, emitter: Emitter, functions: dict[int, Callable[..., Any]]) -> None:
+    def __init__(self, unit: Unit, emitter: Emitter, functions: dict[int, str]) -> None:
         self.unit = unit
         self.emitter = emitter
         self.functions = functions

@@ -90,9 +90,10 @@ def make_tables(guards: Sequence[Sequence[Guard]]) -> tuple[Table, ...]:
 
     Of several guards of a body the one that fewest others share is taken.
     """
-    crowd = Counter((g.place, g.how, value) for some in guards for g in some for value in g.values)
+    several = any(len(some) > 1 for some in guards)
+    crowd = Counter((g.place, g.how, v) for some in guards for g in some for v in g.values) if several else {}
     chosen = {
-        at: min(some, key=lambda g: (max(crowd[g.place, g.how, v] for v in g.values), repr(g.place), g.how))
+        at: some[0] if len(some) == 1 else min(some, key=lambda guard: _rank(guard, crowd))
         for at, some in enumerate(guards)
         if some
     }
@@ -107,6 +108,11 @@ def make_tables(guards: Sequence[Sequence[Guard]]) -> tuple[Table, ...]:
         Table(place, how, {v: tuple(ats) for v, ats in table.items()})
         for (place, how), table in sorted(buckets.items(), key=lambda item: repr(item[0]))
     )
+
+
+def _rank(guard: Guard, crowd: Mapping[tuple[Place, How, Any], int]) -> tuple[int, str, How]:
+    fullest = max(crowd[guard.place, guard.how, value] for value in guard.values)
+    return fullest, repr(guard.place), guard.how
 
 
 def _is_plain(value: Value) -> bool:

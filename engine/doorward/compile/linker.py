@@ -1,21 +1,19 @@
-"""Names for what generated code refers to, and code objects from generated code."""
+"""Parts of generated code, put together: one namespace for a revision, in which every name stands for something."""
 
 from __future__ import annotations
 
-import ast
-import linecache
-import re
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, Final
 
-from doorward.compile.outline import Unit
+from doorward.compile.outline import UnitKind
+from doorward.compile.parts import Part
 from doorward.compile.tree import Node
 from doorward.run import access, documents, lookup, mocks
-from doorward.run.builtins import BUILTINS
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
-from doorward.run.values import UNDEFINED, Key, Value, compare, equal, key
-from doorward_dsl.source import Source
+from doorward.run.lookup import Prefixes
+from doorward.run.values import UNDEFINED, Key, compare, equal, key
 
 __all__ = ["Linker"]
 
@@ -25,6 +23,7 @@ _HELPERS: Final[dict[str, Any]] = {
     "E": {},
     "U": UNDEFINED,
     "M": object(),
+    "Exception": Exception,
     "BuiltinFailure": (BuiltinError, TypeMismatchError),
     "h_Key": Key,
     "h_at": access.at,
@@ -63,59 +62,65 @@ _HELPERS: Final[dict[str, Any]] = {
 }
 """All that generated code can reach besides what is linked into it: it sees no other built-in of Python's."""
 
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]")
-_LONGEST: Final = 80
-
 
 class Linker:
-    """The namespace of generated code: it grows while a program is compiled, and only then."""
+    """The namespace of the generated code of one revision, or of a query over it (`base`).
 
-    def __init__(self, tree: Node, base: Linker | None = None, *, keep: bool = False) -> None:
+    All functions are made anew from their code, so that they call those of their own revision. It grows while a revision
+    is linked, and only then.
+    """
+
+    def __init__(self, tree: Node, base: Linker | None = None) -> None:
         self._tree = tree
-        self.loaded: list[ast.stmt] | None = [] if keep else None
-        """The functions in the order of their loading, where they are to be kept for people to read."""
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
-        self._constants: dict[int, str] = {}
-        self._units: dict[int, str] = {} if base is None else dict(base._units)
         self._places: dict[tuple[str, ...], Place] = {}
+        self._late: list[Part] = []
+        """Those with names for what is known only when all is there."""
 
-    def constant(self, value: object) -> str:
-        """The name of a constant object."""
-        name = self._constants.get(id(value))
-        if name is None:
-            name = self._constants[id(value)] = f"k{len(self.namespace)}"
-            self.namespace[name] = value
-        return name
+    def add(self, part: Part) -> None:
+        """Put the functions and constants of a part in the namespace."""
+        namespace = self.namespace
+        namespace.update(part.constants)
+        for name, code in part.functions:
+            namespace[name] = FunctionType(code, namespace, name)
+        if part.tables or part.rows or part.places or part.overlays:
+            self._late.append(part)
 
-    def introduce(self, units: Iterable[Unit]) -> None:
-        """Name the functions of units after what they stand for, before anything refers to them."""
-        taken = set(self._units.values())
-        for unit in units:
-            name = "_".join(("data", *(_NOT_IN_NAMES.sub("_", str(step)) for step in unit.path)))[:_LONGEST]
-            if name in taken:
-                name = f"{name}_{unit.id}"
-            taken.add(name)
-            self._units[unit.id] = name
+    def join(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> None:
+        """Settle what the parts call tables, places and units below a path.
 
-    def unit(self, number: int) -> str:
-        """The name of the function of a unit."""
-        return self._units[number]
-
-    def builtin(self, name: str) -> tuple[str, bool]:
-        """The name of a built-in, and whether it takes the context."""
-        builtin = BUILTINS.get(name)
-        if builtin is None:
-            return self.constant(_missing(name)), False
-        known = f"f_{name.replace('.', '_')}"
-        self.namespace[known] = builtin.call
-        return known, builtin.needs_call
-
-    def place(self, path: tuple[str, ...]) -> str:
-        """The name of a place of the tree of documents."""
-        node = self._tree.find(path)
-        if node is None:
-            raise AssertionError(f"not a place: {path}")
-        return self.constant(self._add_places(node))
+        `units` are all there are: number, name, the document's path and kind, and whether it is all of the document.
+        """
+        namespace = self.namespace
+        for part in self._late:
+            for name, how, buckets in part.tables:
+                table: Any = {
+                    value: tuple([namespace[function] for function in functions])
+                    for value, functions in buckets.items()
+                }
+                namespace[name] = Prefixes(table) if how == "prefix" else table
+            for name, row in part.rows:
+                namespace[name] = tuple([namespace[function] for function in row])
+            for name, path in part.places:
+                node = self._tree.find(path)
+                if node is None:
+                    raise AssertionError(f"not a place: {path}")
+                namespace[name] = self._add_places(node)
+        overlays = [overlay for part in self._late for overlay in part.overlays]
+        if not overlays and not self._places:
+            return
+        documents = [
+            (number, name, path, whole) for number, name, path, kind, whole in units if kind != "function"
+        ]
+        for name, top in overlays:
+            namespace[name] = tuple(
+                (number, path[len(top) :]) for number, _, path, _ in documents if path[: len(top)] == top
+            )
+        for number, name, path, whole in documents:
+            place = self._places.get(path) if whole else None
+            if place is not None:
+                place.unit = number
+                place.evaluate = namespace[name]
 
     def _add_places(self, node: Node) -> Place:
         known = self._places.get(node.path)
@@ -126,30 +131,3 @@ class Linker:
             if child.document is None or child.document.kind != "function":
                 place.children[name] = self._add_places(child)
         return place
-
-    def join(self, documents: Iterable[tuple[tuple[str, ...], int]]) -> None:
-        """Tell the places in use which unit works out which document. Before, generated code only refers to
-        them."""
-        for path, number in documents if self._places else ():
-            place = self._places.get(path)
-            if place is not None:
-                place.unit = number
-                place.evaluate = self.namespace[self.unit(number)]
-
-    def load(self, function: ast.stmt, source: Source) -> None:
-        """Compile a function so that tracebacks and debuggers show the policy, and put it in the
-        namespace."""
-        if source.name not in linecache.cache:
-            lines = source.text.splitlines(keepends=True)
-            linecache.cache[source.name] = (len(source.text), None, lines, source.name)
-        if self.loaded is not None:
-            self.loaded.append(function)
-        module = ast.Module([function], [])
-        exec(compile(module, source.name, "exec", dont_inherit=True), self.namespace)  # noqa: S102
-
-
-def _missing(name: str) -> Any:
-    def missing(*args: Value) -> Value:
-        raise BuiltinError(f"`{name}` is not available here")
-
-    return missing

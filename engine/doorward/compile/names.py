@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
+
+from doorward.compile.outline import Table
 
 __all__ = ["Names"]
 
@@ -18,6 +21,12 @@ class Names(Protocol):
 
     def builtin(self, name: str) -> tuple[str, bool]:
         """The name of a built-in, and whether it takes the context."""
+
+    def overlay(self, path: tuple[str, ...]) -> str:
+        """The name of the units at and below a path, each with its path from there."""
+
+    def table(self, table: Table, functions: Mapping[int, str]) -> str:
+        """The name of a table of functions that are known by their names."""
 
     def place(self, path: tuple[str, ...]) -> str:
         """The name of a place of the tree of documents."""

@@ -16,7 +16,7 @@ there are no exceptions in this.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from doorward.run.values import Value
 from doorward_dsl.source import Span
@@ -368,15 +368,11 @@ class ReplaceInput:
     value: Operand
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Overlay:
-    """The documents that a replaced part of `data` covers: each with its path below the replaced part.
-
-    Filled in when the program is complete, since planning may still add documents.
-    """
+    """The documents that a replaced part of `data` covers: those at and below a path."""
 
     path: tuple[str, ...]
-    units: tuple[tuple[int, tuple[Any, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,82 +2,135 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from doorward.compile.free import constant, dotted
 from doorward.compile.outline import Unit
 from doorward.compile.plan import Const, Overlay
 from doorward.compile.tree import Document, Node, fits
 from doorward.compile.units import plan_unit
-from doorward_dsl.program import Program
+from doorward_dsl.program import Path
 from doorward_dsl.signatures import signatures
-from doorward_dsl.syntax import Body, Term
+from doorward_dsl.syntax import Body, Module, Term
 from doorward_dsl.walk import deep_withs, head_terms, rule_chain, statement_terms
 
-__all__ = ["Planner", "mocked_functions", "replaced"]
+__all__ = ["Needs", "Numbers", "Planner", "UnitKey", "overlap", "replaced", "replaced_in"]
+
+
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]")
+_LONGEST: Final = 80
+
+UnitKey: TypeAlias = tuple[Path, tuple[int, ...]]
+"""A document's path, and which of its rules are in the unit, by position."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The numbers by which generated code knows units. Those given out are given to nothing else, ever."""
+
+    of: dict[UnitKey, int] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    """The names of their functions, after what they stand for."""
+    taken: set[str] = field(default_factory=set)
+    following: int = 0
+
+    def copy(self) -> Numbers:
+        """The same, to go on from."""
+        return Numbers(dict(self.of), dict(self.names), set(self.taken), self.following)
+
+    def number(self, key: UnitKey) -> int:
+        """The number of a unit."""
+        number = self.of.get(key)
+        if number is None:
+            number = self.of[key] = self.following
+            self.following += 1
+            name = "_".join(("data", *(_NOT_IN_NAMES.sub("_", step) for step in key[0])))[:_LONGEST]
+            if name in self.taken:
+                name = f"{name}_{number}"
+            self.taken.add(name)
+            self.names[number] = name
+        return number
+
+    def keep(self, keys: Collection[UnitKey]) -> None:
+        """Forget the numbers of all other units."""
+        if len(self.of) > len(keys):
+            self.of = {key: number for key, number in self.of.items() if key in keys}
+            self.names = {number: self.names[number] for number in self.of.values()}
+            self.taken = set(self.names.values())
+
+
+@dataclass(slots=True)
+class Needs:
+    """What a plan needs to be there when it runs."""
+
+    units: dict[UnitKey, None] = field(default_factory=dict)
+    below: dict[Path, None] = field(default_factory=dict)
+    """Places whose documents may all be reached."""
 
 
 class Planner:
-    """Gives out the numbers of units, and plans each once.
+    """Knows what is asked for of a program, and by which number; `needs` notes it.
 
     A query has a planner of its own on top of (`base`) the program's, which it leaves as it is.
     """
 
     def __init__(
-        self, tree: Node, mocked: frozenset[str], *, indexed: bool, base: Planner | None = None
+        self,
+        tree: Node,
+        mocked: frozenset[str],
+        *,
+        indexed: bool,
+        base: Planner | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         self.tree = tree
         self.indexed = indexed
-        self.units: list[Unit] = []
-        self._base = base
-        self._first = 0 if base is None else base.count
+        self.needs = Needs()
+        known = base.numbers if base is not None else numbers
+        self.numbers: Numbers = Numbers() if known is None else known.copy()
         self._mocked = mocked
-        self._numbers: dict[tuple[Document, tuple[int, ...]], int] = (
-            {} if base is None else dict(base._numbers)
-        )
-        self._waiting: deque[tuple[int, Document, tuple[Any, ...], tuple[int, ...]]] = deque()
-        self._overlays: list[Overlay] = []
         self._constants: dict[Document, Const | None] = {}
-        self._relied_on: set[Document] = set()
-        """Documents of which the plan takes for granted what only a `with` could make otherwise."""
-
-    @property
-    def count(self) -> int:
-        """How many units there are, with those of the base."""
-        return self._first + len(self.units)
-
-    def all_units(self) -> Iterator[Unit]:
-        """All units, with those of the base."""
-        if self._base is not None:
-            yield from self._base.all_units()
-        yield from self.units
 
     def unit_of(self, document: Document, prefix: tuple[Any, ...]) -> int:
         """The number of the unit that holds what the document has at and below a constant path into it."""
         chosen = tuple(range(len(document.rules)))
         if document.kind == "object" and prefix:
-            some = tuple(at for at, placed in enumerate(document.rules) if fits(placed.suffix, prefix))
-            chosen = some
-        identity = (document, chosen)
-        number = self._numbers.get(identity)
-        if number is None:
-            number = self._numbers[identity] = self._first + len(self._numbers)
-            self._waiting.append((number, document, prefix, chosen))
-        return number
+            chosen = tuple(at for at, placed in enumerate(document.rules) if fits(placed.suffix, prefix))
+        key = (document.path, chosen)
+        self.needs.units[key] = None
+        return self.numbers.number(key)
 
     def plan_below(self, node: Node) -> None:
         """Ask for every document at and below a place of the tree."""
-        for document in node.documents():
-            if document.kind != "function":
-                self.unit_of(document, ())
+        self.needs.below[node.path] = None
 
-    def documents(self) -> Iterator[tuple[tuple[str, ...], int]]:
-        """The paths of all documents that were asked for as a whole, with the numbers of their units."""
-        for (document, chosen), number in self._numbers.items():
-            if document.kind != "function" and len(chosen) == len(document.rules):
-                yield document.path, number
+    def asked_below(self, path: Path) -> Iterator[UnitKey]:
+        """The units of every document at and below a place."""
+        node = self.tree.find(path)
+        for document in () if node is None else node.documents():
+            if document.kind != "function":
+                yield document.path, tuple(range(len(document.rules)))
+
+    def document(self, key: UnitKey) -> Document:
+        """The document of a unit."""
+        node = self.tree.find(key[0])
+        if node is None or node.document is None:
+            raise AssertionError(f"not a document: {key[0]}")
+        return node.document
+
+    def plan(self, key: UnitKey) -> Unit:
+        """The plan of a unit."""
+        document = self.document(key)
+        rules = [document.rules[at] for at in key[1]]
+        return plan_unit(self.numbers.number(key), document, document.path, rules, self)
+
+    def noting(self) -> Needs:
+        """Note from now on, in what is returned, what is asked for."""
+        self.needs = Needs()
+        return self.needs
 
     def constant_of(self, document: Document) -> Const | None:
         """The value of a document that never changes: one definition, all literals, that no `with` replaces."""
@@ -85,38 +138,25 @@ class Planner:
             self._constants[document] = fixed = _fixed(document)
             if fixed is not None and self._is_replaced(document.path):
                 self._constants[document] = None
-            elif fixed is not None:
-                self._relied_on.add(document)
         return self._constants[document]
 
     def is_always_a_set(self, document: Document) -> bool:
         """Whether nothing stands in for a document of members that could be anything else."""
-        if self._is_replaced(document.path):
-            return False
-        self._relied_on.add(document)
-        return True
+        return not self._is_replaced(document.path)
+
+    def may_fold(self, name: str) -> bool:
+        """Whether a constant may stand in plans in place of a document at, above or below a dotted name."""
+        node: Node | None = self.tree
+        for step in name.split(".")[1:]:
+            node = node.children.get(step) if node is not None else None
+            if node is not None and node.document is not None and self.constant_of(node.document) is not None:
+                return True
+        return node is not None and any(
+            self.constant_of(document) is not None for document in node.documents()
+        )
 
     def _is_replaced(self, path: tuple[str, ...]) -> bool:
-        return any(_overlap(".".join(("data", *path)), name) for name in self._mocked)
-
-    def has_folded(self, name: str) -> bool:
-        """Whether the plan relies on what a document at, above or below a dotted name is."""
-        return any(_overlap(".".join(("data", *document.path)), name) for document in self._relied_on)
-
-    def finish(self) -> None:
-        """Plan every unit that was asked for, and what those ask for."""
-        while self._waiting:
-            number, document, prefix, chosen = self._waiting.popleft()
-            whole = len(chosen) == len(document.rules)
-            path = document.path if whole else (*document.path, *prefix)
-            rules = [document.rules[at] for at in chosen]
-            self.units.append(plan_unit(number, document, path, rules, self))
-        for overlay in self._overlays:
-            overlay.units = tuple(
-                (unit.id, unit.path[len(overlay.path) :])
-                for unit in self.all_units()
-                if unit.kind != "function" and unit.path[: len(overlay.path)] == overlay.path
-            )
+        return any(overlap(".".join(("data", *path)), name) for name in self._mocked)
 
     def builtin_arity(self, name: str) -> int | None:
         """How many arguments a built-in takes; None when there is none of that name, -1 when it varies."""
@@ -134,12 +174,12 @@ class Planner:
         return name in self._mocked
 
     def overlay(self, path: tuple[str, ...]) -> Overlay:
-        """The documents at and below a path that a `with` replaces; known when all is planned."""
-        self._overlays.append(Overlay(path))
-        return self._overlays[-1]
+        """The documents at and below a path that a `with` replaces."""
+        return Overlay(path)
 
 
-def _overlap(one: str, other: str) -> bool:
+def overlap(one: str, other: str) -> bool:
+    """Whether one dotted name is at, above or below another."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
@@ -152,22 +192,20 @@ def _fixed(document: Document) -> Const | None:
     return constant(rule.head.value) if rule.head.value is not None else Const(True)
 
 
-def mocked_functions(program: Program) -> frozenset[str]:
-    """The dotted names of all that some `with` of the program replaces, other than parts of `input`."""
-    names: set[str] = set()
-    for module in program.modules:
-        for rule in module.rules:
-            for link in rule_chain(rule):
-                names |= replaced(*head_terms(link.head), body=link.body)
-        for statement in module.statements:
-            names |= replaced(
-                *statement_terms(statement), body=(*(statement.when or ()), *(statement.unless or ()))
-            )
+def replaced_in(module: Module) -> frozenset[Path]:
+    """All that some `with` of a module replaces, other than parts of `input`: `data` or a built-in's name first."""
+    names: set[Path] = set()
+    for rule in module.rules:
+        for link in rule_chain(rule):
+            names |= replaced(*head_terms(link.head), body=link.body)
+    for statement in module.statements:
+        names |= replaced(
+            *statement_terms(statement), body=(*(statement.when or ()), *(statement.unless or ()))
+        )
     return frozenset(names)
 
 
-def replaced(*terms: Term, body: Body = ()) -> frozenset[str]:
-    """The dotted names of all that a `with` in the terms or the body replaces, other than parts of
-    `input`."""
+def replaced(*terms: Term, body: Body = ()) -> frozenset[Path]:
+    """All that a `with` in the terms or the body replaces, other than parts of `input`."""
     targets = (dotted(modifier.target) for modifier in deep_withs(*terms, bodies=(body,)))
-    return frozenset(".".join((head, *path)) for head, path in targets if head != "input")
+    return frozenset((head, *path) for head, path in targets if head != "input")

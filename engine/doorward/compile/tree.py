@@ -5,14 +5,19 @@ rule's path has
 dynamic parts (`p[x].q`), all rules below its static part are one document (`p`), since only running them
 tells which
 places they fill.
+
+The tree is the rule tree as running sees it, and is found as it is walked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from doorward.compile.outline import UnitKind
+from doorward_dsl.check.tree import Node as Placement
+from doorward_dsl.check.tree import Way
 from doorward_dsl.program import Path, Program
 from doorward_dsl.syntax import Rule, Scalar, Term
 
@@ -41,13 +46,70 @@ class Document:
         return next((len(p.rule.head.args) for p in self.rules if p.rule.head.args is not None), 0)
 
 
-@dataclass(slots=True, eq=False)
 class Node:
     """A place below `data`: a document, or a branch with children."""
 
-    path: Path
-    children: dict[str, Node] = field(default_factory=dict)
-    document: Document | None = None
+    def __init__(self, path: Path, placement: Placement | None, way: Way | None) -> None:
+        self.path = path
+        self._placement = placement
+        self._way = way
+
+    @cached_property
+    def _inner(self) -> dict[str, Node]:
+        """The places one name on, those of packages without rules too."""
+        names = (
+            {}
+            if self._placement is None
+            else {
+                str(name): child for (kind, name), child in self._placement.children.items() if kind == "str"
+            }
+        )
+        ways = {} if self._way is None else self._way.on
+        return {name: Node((*self.path, name), names.get(name), ways.get(name)) for name in {**names, **ways}}
+
+    @cached_property
+    def _rules(self) -> list[Rule]:
+        """Those whose names end here, or go on with something that is no name."""
+        if self._placement is None:
+            return []
+        others = [child for (kind, _), child in self._placement.children.items() if kind != "str"]
+        if not others:
+            return list(self._placement.rules)
+        rules = [
+            *self._placement.rules,
+            *(rule for one in others for node in one.below() for rule in node.rules),
+        ]
+        return sorted(rules, key=lambda rule: (rule.span.source.name, rule.span.start))
+
+    @cached_property
+    def document(self) -> Document | None:
+        """The document or function here, if it is one."""
+        rules = self._rules
+        if not rules:
+            return None
+        if rules[0].head.args is not None:
+            return Document(self.path, "function", tuple(Placed(rule, ()) for rule in rules))
+        if self._inner or any(map(self._suffix, rules)):
+            return Document(
+                self.path, "object", tuple(Placed(rule, self._suffix(rule)) for rule in self._all())
+            )
+        kind: UnitKind = "set" if rules[0].head.key is not None else "complete"
+        return Document(self.path, kind, tuple(Placed(rule, ()) for rule in rules))
+
+    @property
+    def children(self) -> Mapping[str, Node]:
+        """The places below; none inside of a document."""
+        return {} if self.document is not None and self.document.kind == "object" else self._inner
+
+    def _all(self) -> Iterator[Rule]:
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield from node._rules
+            waiting.extend(reversed(list(node._inner.values())))
+
+    def _suffix(self, rule: Rule) -> tuple[Term, ...]:
+        return rule.head.ref[1 + len(self.path) :]
 
     def find(self, path: Path) -> Node | None:
         """The node at a path below this one, not looking inside documents."""
@@ -58,58 +120,17 @@ class Node:
 
     def documents(self) -> Iterator[Document]:
         """All documents here and below."""
-        if self.document is not None:
-            yield self.document
-        for child in self.children.values():
-            yield from child.documents()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if node.document is not None:
+                yield node.document
+            waiting.extend(reversed(list(node.children.values())))
 
 
 def build_tree(program: Program) -> Node:
     """The tree of all rules and packages of a program."""
-    root = Node(())
-    rules_at: dict[Path, tuple[Rule, ...]] = {}
-    for module in program.modules:
-        _make(root, module.package)
-    for path, rules in program.rules.items():
-        _make(root, path)
-        rules_at[path] = rules
-    _place(root, rules_at)
-    return root
-
-
-def _make(root: Node, path: Path) -> None:
-    node = root
-    for step in path:
-        child = node.children.get(step)
-        if child is None:
-            child = node.children[step] = Node((*node.path, step))
-        node = child
-
-
-def _place(node: Node, rules_at: dict[Path, tuple[Rule, ...]]) -> None:
-    rules = rules_at.get(node.path, ())
-    if rules and rules[0].head.args is not None:
-        placed = tuple(Placed(rule, ()) for rule in rules)
-        node.document = Document(node.path, "function", placed)
-    elif rules and (node.children or any(_suffix(rule, node.path) for rule in rules)):
-        node.document = Document(node.path, "object", tuple(_absorb(node, node.path, rules_at)))
-        node.children.clear()
-    elif rules:
-        kind: UnitKind = "set" if rules[0].head.key is not None else "complete"
-        node.document = Document(node.path, kind, tuple(Placed(rule, ()) for rule in rules))
-    for child in node.children.values():
-        _place(child, rules_at)
-
-
-def _absorb(node: Node, path: Path, rules_at: dict[Path, tuple[Rule, ...]]) -> Iterator[Placed]:
-    for rule in rules_at.get(node.path, ()):
-        yield Placed(rule, _suffix(rule, path))
-    for child in node.children.values():
-        yield from _absorb(child, path, rules_at)
-
-
-def _suffix(rule: Rule, path: Path) -> tuple[Term, ...]:
-    return rule.head.ref[1 + len(path) :]
+    return Node((), program.tree.root, program.tree.ways)
 
 
 def function_at(tree: Node, path: Path) -> Document | None:

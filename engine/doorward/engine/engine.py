@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from doorward.bundle import PolicySet, policies_from, read_policies
-from doorward.compile import Compiled, compile_program
+from doorward.compile import Compiled
 from doorward.decide.decision import Decision
 from doorward.decide.document import schemas_of
 from doorward.decide.evaluate import Decider
@@ -23,7 +23,7 @@ from doorward.run.budget import Limits
 from doorward.run.effects import Effect
 from doorward.run.values import UNDEFINED
 from doorward_dsl.capabilities import Capabilities
-from doorward_dsl.compile import compile_modules, compile_query
+from doorward_dsl.compile import compile_query
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.parse import parse_module, parse_query
 from doorward_dsl.program import Program
@@ -47,12 +47,13 @@ def compile_policies(
 
     Raises PolicyError with the diagnostics of all of them.
     """
-    parsed = (ModuleCache() if modules is None else modules).parse(policies.sources)
-    return compile_modules(
+    modules = ModuleCache() if modules is None else modules
+    parsed = modules.parse(policies.sources)
+    return modules.check(
         parsed,
+        policies.data,
         schemas=schemas_of(kinds_of(policies)),
         strict=strict,
-        data=policies.data,
         capabilities=capabilities,
     )
 
@@ -105,15 +106,16 @@ class Engine:
         """Compile. Raises PolicyError with every diagnostic there is; `strict` makes warnings errors.
 
         `analyses` and `modules` are kept from an earlier revision: what a statement does, no policy changes,
-        and a file that is as it was is not parsed again.
+        and what a change leaves as it was is not parsed, checked or compiled again.
         """
         self.policies = policies
         self.revision = revision_under(policies.revision, capabilities)
         self._limits = limits
         self._capabilities = capabilities
+        modules = ModuleCache() if modules is None else modules
         self._program = compile_policies(policies, strict=strict, modules=modules, capabilities=capabilities)
         self.warnings: tuple[Diagnostic, ...] = self._program.warnings
-        self._compiled: Compiled = compile_program(self._program, policies.data)
+        self._compiled: Compiled = modules.compile(self._program, policies.data)
         self._prepared: dict[tuple[str, bool, str], PreparedQuery] = {}
         analyses = AnalysisCache() if analyses is None else analyses
         grants = granted_to_decisions(capabilities)

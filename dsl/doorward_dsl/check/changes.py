@@ -1,0 +1,97 @@
+"""What differs between two rule trees, as those see it who refer to it.
+
+A *key* is a place of the tree as text, and `BELOW` after it where all that is below counts as well. A module mentions
+keys (see `mentions`), a change touches keys, and what mentions none of the keys that a change touches means what it
+meant before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from doorward_dsl.check.tree import Node, RuleTree
+from doorward_dsl.syntax import Rule, Scalar
+
+__all__ = [
+    "BELOW",
+    "DEEPEST",
+    "SOMEWHERE",
+    "Difference",
+    "Key",
+    "differences",
+    "fresh",
+    "reshaped",
+    "touched",
+]
+
+Key: TypeAlias = tuple[str, ...]
+"""Path elements as text, without `data`, the first `DEEPEST` of them."""
+
+DEEPEST: Final = 32
+"""Elements of a path by which places are told apart; beyond, a change touches all."""
+
+BELOW: Final = "\0below"
+"""Ends the key of all that is at a place and below it."""
+
+SOMEWHERE: Final[Key] = ("\0somewhere",)
+"""Touched by every change."""
+
+Difference: TypeAlias = tuple[Key, Node | None, Node | None]
+"""A place, and what the one tree and the other have there."""
+
+
+def differences(one: RuleTree, other: RuleTree) -> Iterator[Difference]:
+    """The places where the trees are not the same; where only one of them has a place, nothing below it."""
+    waiting: list[tuple[Key, Node, Node]] = [((), one.root, other.root)]
+    while waiting:
+        path, first, second = waiting.pop()
+        if first is second:
+            continue
+        yield path, first, second
+        for key, child in first.children.items():
+            there = second.children.get(key)
+            if there is not child:
+                inner = (*path, child.name)[:DEEPEST]
+                if there is None:
+                    yield inner, child, None
+                else:
+                    waiting.append((inner, child, there))
+        for key in second.children.keys() - first.children.keys():
+            child = second.children[key]
+            yield (*path, child.name)[:DEEPEST], None, child
+
+
+def fresh(tree: RuleTree, earlier: RuleTree) -> Iterator[Node]:
+    """The nodes of a tree that the earlier one has not."""
+    waiting: list[tuple[Node, Node | None]] = [(tree.root, earlier.root)]
+    while waiting:
+        node, before = waiting.pop()
+        if node is not before:
+            yield node
+            known = {} if before is None else before.children
+            waiting.extend((child, known.get(key)) for key, child in node.children.items())
+
+
+def reshaped(found: Iterator[Difference]) -> set[Key]:
+    """The keys of places that came, went, or now hold rules of another form: other arguments, a set, no set."""
+    keys: set[Key] = set()
+    for path, before, after in found:
+        if before is None or after is None or _shape(before) != _shape(after):
+            keys.update(touched(path))
+    return keys
+
+
+def touched(path: Key) -> tuple[Key, ...]:
+    """The keys that a change at a place touches."""
+    return (path, (*path, BELOW), (*path[:-1], BELOW), SOMEWHERE)
+
+
+def _shape(node: Node) -> tuple[object, ...]:
+    return (bool(node.children), *map(_form, node.rules))
+
+
+def _form(rule: Rule) -> tuple[object, ...]:
+    head = rule.head
+    arity = None if head.args is None else len(head.args)
+    return (arity, head.key is not None, rule.default, all(isinstance(term, Scalar) for term in head.ref[1:]))

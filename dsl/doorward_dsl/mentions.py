@@ -1,0 +1,75 @@
+"""What rules and statements refer to beyond themselves: the edges of every graph of dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from doorward_dsl.check.changes import BELOW, DEEPEST, SOMEWHERE, Key
+from doorward_dsl.check.tree import Constant, constant, is_global
+from doorward_dsl.syntax import Body, Call, Literal, Ref, Rule, Statement, Term, Var
+from doorward_dsl.walk import deep_nodes, head_terms, rule_chain, statement_terms
+
+__all__ = ["Read", "keys_of", "reads_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reference to `data` with `path` after it, or a call of the function there."""
+
+    path: tuple[Constant | None, ...]
+    """None where anything may stand."""
+    call: bool = False
+    replaced: bool = False
+    """What `with` puts something else in the place of."""
+
+
+def reads_of(part: Rule | Statement) -> tuple[Read, ...]:
+    """The different references to `data` in a resolved rule or statement, in the order of the text."""
+    heads: list[Term] = []
+    bodies: list[Body] = []
+    if isinstance(part, Rule):
+        for link in rule_chain(part):
+            heads += head_terms(link.head)
+            bodies.append(link.body)
+    else:
+        heads += statement_terms(part)
+        bodies += [body for body in (part.when, part.unless) if body]
+    return tuple(dict.fromkeys(_reads(heads, bodies)))
+
+
+def _reads(heads: Iterable[Term], bodies: Iterable[Body]) -> Iterator[Read]:
+    roots: set[Term] = set()
+    for node in deep_nodes(*heads, bodies=bodies):
+        if isinstance(node, Ref):
+            if is_global(node):
+                roots.add(node.head)
+                yield Read(tuple(map(constant, node.path)))
+        elif isinstance(node, Call):
+            if node.name[0] == "data":
+                yield Read(tuple([("str", name) for name in node.name[1:]]), call=True)
+        elif isinstance(node, Var):
+            if node.name == "data" and node not in roots:
+                yield Read(())
+        elif isinstance(node, Literal):
+            for modifier in node.withs:
+                if is_global(modifier.target):
+                    path = modifier.target.path if isinstance(modifier.target, Ref) else ()
+                    yield Read(tuple(map(constant, path)), replaced=True)
+
+
+def keys_of(reads: Iterable[Read]) -> frozenset[Key]:
+    """The keys of all places whose change may change the meaning of what reads them."""
+    keys: set[Key] = set()
+    for read in reads:
+        names: list[str] = []
+        for key in read.path[:DEEPEST]:
+            if key is None:
+                break
+            names.append(str(key[1]))
+        keys.update(tuple(names[:length]) for length in range(len(names) + 1))
+        if len(names) == len(read.path) or len(names) == DEEPEST:
+            keys.add((*names, BELOW))
+        elif read.replaced:
+            keys.add(SOMEWHERE)
+    return frozenset(keys)
