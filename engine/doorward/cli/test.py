@@ -24,6 +24,7 @@ TOO_LITTLE_COVERED: Final = 4
 """All tests pass, but they reach less than was asked."""
 
 _CLEAR: Final = "\x1b[2J\x1b[H"
+_LOOK_EVERY_MS: Final = 200
 _FORMATS: Final = ("pretty", "json", "junit", "tap", "github")
 
 
@@ -118,14 +119,17 @@ def _watch(command: _Command) -> None:
     """Run, and again after every change, until interrupted."""
     from watchfiles import watch
 
-    changes = watch(*command.paths, raise_interrupt=False, step=100)
+    changes = watch(
+        *command.paths, raise_interrupt=False, step=50, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True
+    )
+    next(changes, None)  # watching begins here: what changes while the tests run is not missed
     while True:
         if sys.stdout.isatty():
             typer.echo(_CLEAR, nl=False)
         with suppress(typer.Exit):  # what is wrong has been said; it may be right after the next change
             command.run()
         typer.echo("waiting for changes", err=True)
-        if next(changes, None) is None:
+        if next(filter(None, changes), None) is None:
             return
 
 

@@ -21,6 +21,7 @@ def load(paths: Iterable[Path]) -> PolicySet:
     """
     sources: dict[str, Source] = {}
     data: dict[str, Any] = {}
+    kinds: dict[str, Any] = {}
     digest = hashlib.sha256()
     for path in paths:
         policies = read_policies(path)
@@ -33,8 +34,9 @@ def load(paths: Iterable[Path]) -> PolicySet:
             raise PolicyError(
                 [Diagnostic("ward_data_error", f"`{clash}` is given twice, with different values", nowhere)]
             )
+        kinds.update(policies.kinds)
         digest.update(policies.revision.encode())
-    return PolicySet(tuple(sources[name] for name in sorted(sources)), data, digest.hexdigest())
+    return PolicySet(tuple(sources[name] for name in sorted(sources)), data, digest.hexdigest(), kinds)
 
 
 def _lay_over(under: dict[str, Any], over: dict[str, Any], path: str) -> str | None:
