@@ -36,8 +36,6 @@ def repl(
 
     `:help` says what can be typed. On a pipe there is no prompt, and the exit status is 1 if an entry was wrong.
     """
-    from doorward.author.repl import Session, on_pipe, on_terminal
-
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if terminal:
         try:
@@ -48,6 +46,8 @@ def repl(
                 "doorward[author]; on a pipe it is not needed",
                 UNAVAILABLE,
             ) from None
+    from doorward.author.repl import Session, on_pipe, on_terminal
+
     with reported():
         session = Session(
             policies,
