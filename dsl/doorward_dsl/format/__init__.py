@@ -31,6 +31,9 @@ __all__ = [
     "print_term",
 ]
 
+_WIDTH = 110
+"""Columns of a line that no user has broken."""
+
 
 class FormatError(DoorwardError):
     """The canonical text of a file would not say the same as the file: a fault of the formatter, not of the file."""
@@ -58,8 +61,8 @@ def format_source(source: Source) -> str:
 
 
 def print_module(module: Module) -> str:
-    """A module as text, without comments."""
-    return module_text(module, Layout())
+    """A module as text: its annotations, and no other comments; lines that would be too long are broken."""
+    return module_text(module, Layout(width=_WIDTH))
 
 
 def print_rule(rule: Rule) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from doorward_dsl.format.terms import MEMBER_WITH_KEY, TermPrinter, is_operation
+from doorward_dsl.format.terms import MEMBER_WITH_KEY, TermPrinter, is_operation, is_union
 from doorward_dsl.format.writer import Work
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -58,16 +58,18 @@ class BodyPrinter(TermPrinter):
 
     def literal(self, literal: Literal) -> Work:
         """One expression with its modifiers; as it was where a comment stands in the midst of it."""
-        self.writer.mark(literal.span.start)
         yield self.unit(literal.span, self._literal(literal))
 
     def unit(self, span: Span, work: Work) -> Work:
         """What a task writes; where a comment would have nowhere to stand, the text as it was."""
         writer = self.writer
+        writer.mark(span.start)
         outer, writer.awkward = writer.awkward, False
         start = writer.save()
         yield work
-        writer.settle(self.layout.last_row(span))
+        writer.mark(span.end)
+        following = self.layout.after(span.end)
+        writer.settle(span.end if following is None else following.start)
         if writer.awkward:
             writer.restore(start)
             writer.put(span.text)
@@ -134,7 +136,7 @@ class BodyPrinter(TermPrinter):
             yield self._some(expr)
 
     def _plain(self, term: Term) -> Work:
-        if isinstance(term, Call) and is_operation(term):
+        if isinstance(term, Call) and is_operation(term) and term is not self.guarded:
             yield self.operation(term)
         elif isinstance(term, Call) and term.name == MEMBER_WITH_KEY and len(term.args) == 3:
             yield self.keyed(term)
@@ -172,6 +174,18 @@ class BodyPrinter(TermPrinter):
         writer.put(" {")
         yield self.inner_body(expr.body, self.layout.first_row(expr.span), expr.span.end - 1, " ")
         writer.put("}")
+
+    def guard(self, body: Body) -> None:
+        """A body is about to be put in braces: `{ a | b … }` would be a comprehension."""
+        expr = body[0].expr
+        first: Term | None = None
+        if isinstance(expr, ExprTerm):
+            first = expr.term
+            if isinstance(first, Call) and is_operation(first) and not is_union(first):
+                first = first.args[0]
+        elif isinstance(expr, Assign | Unify):
+            first = expr.target if isinstance(expr, Assign) else expr.left
+        self.guarded = first if first is not None and is_union(first) else self.guarded
 
     def template_part(self, part: Term | Literal) -> Work:
         """`{x}` or `{x with input as y}`"""

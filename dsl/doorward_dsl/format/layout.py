@@ -15,10 +15,14 @@ __all__ = ["Layout"]
 
 
 class Layout:
-    """The words of one source; without a source, no answer but the plainest."""
+    """The words of one source; without a source, no answer but the plainest.
 
-    def __init__(self, source: Source | None = None) -> None:
+    `width` is how many columns a line may have that no user has broken.
+    """
+
+    def __init__(self, source: Source | None = None, width: int | None = None) -> None:
         self.source = source
+        self.width = width
         self._tokens: list[Token] = lex(source).tokens if source is not None else []
         self._starts = [token.start for token in self._tokens]
 
@@ -33,6 +37,11 @@ class Layout:
     def last_row(self, span: Span) -> int:
         """The line a node ends on."""
         return self.row(max(span.start, span.end - 1))
+
+    def line_end(self, offset: int) -> int:
+        """Where the line of a place ends."""
+        end = -1 if self.source is None else self.source.text.find("\n", offset)
+        return end if end >= 0 else offset if self.source is None else len(self.source.text)
 
     def word(self, span: Span, kind: str) -> str | None:
         """The first word of a kind within a node, as written."""
@@ -54,6 +63,19 @@ class Layout:
         """The first word at a place or after it."""
         at = bisect_left(self._starts, offset)
         return self._tokens[at] if at < len(self._tokens) else None
+
+    def closing(self, offset: int, default: int) -> int:
+        """Where the bracket stands that closes a list whose last entry ends at a place."""
+        word = self.after(offset)
+        while word is not None and word.text == ",":
+            word = self.after(word.end)
+        return default if word is None else word.start
+
+    def braces_end(self, start: int, end: int) -> int:
+        """Where the brace stands that closes what is between two places; the second, if there are no braces."""
+        opening, closing = self.before(start), self.after(end)
+        braced = opening is not None and opening.text == "{" and closing is not None and closing.text == "}"
+        return closing.start if braced and closing is not None else end
 
     def starts_with(self, span: Span, text: str) -> bool:
         """Whether a node, as written, begins with a text."""

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import yaml
+
 from doorward_dsl.format.layout import Layout
 from doorward_dsl.format.rules import short
 from doorward_dsl.format.tests import WardPrinter
 from doorward_dsl.format.writer import Work, Writer, run
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
+    Annotations,
     Comment,
     Given,
     Import,
@@ -26,20 +29,28 @@ from doorward_dsl.syntax import (
 
 __all__ = ["behind_imports", "import_order", "module_text"]
 
-_Node: TypeAlias = Rule | Statement | TestBlock | Given
+_Node: TypeAlias = Rule | Statement | TestBlock | Given | Module
+"""What stands at the top level besides the package and imports; a module for its `governs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """Something at the top level: its place, the task that writes it, and whether it may stand right under another."""
+    """Something at the top level: its place, and the task that writes it."""
 
     span: Span
     work: Work
     short: bool = False
+    """May stand right under another short one."""
+    family: str = ""
+    """What it is a definition of: without a source, only those of one family stand together."""
+    annotations: tuple[Annotations, ...] = ()
 
 
 def module_text(module: Module, layout: Layout) -> str:
-    """The text of a module, laid out as `layout` says; comments are those of a layout with a source only."""
+    """The text of a module, laid out as `layout` says.
+
+    With a source, comments are those of the source; without one, the annotations of the tree.
+    """
     comments = module.comments if layout.source is not None else ()
     behind = behind_imports(module, comments, layout)
     taken = set(behind.values())
@@ -54,57 +65,84 @@ def _module(module: Module, printer: WardPrinter, behind: dict[Import, Comment])
     previous: _Item | None = None
     for item in _items(module, printer, behind):
         if previous is not None:
-            adjacent = layout.first_row(item.span) == layout.first_row(previous.span) + 1
-            together = previous.short and item.short and (adjacent or layout.source is None)
-            writer.newline() if together else writer.blank()
-        writer.mark(item.span.start)
+            writer.newline() if _together(previous, item, layout) else writer.blank()
+        if layout.source is None:
+            _annotate(item.annotations, writer)
         yield printer.unit(item.span, item.work)
         previous = item
 
 
+def _together(above: _Item, below: _Item, layout: Layout) -> bool:
+    """Whether an item stands right under another, without an empty line."""
+    if not (above.short and below.short):
+        return False
+    if layout.source is None:
+        return above.family == below.family and not below.annotations
+    return layout.first_row(below.span) == layout.first_row(above.span) + 1
+
+
 def _items(module: Module, printer: WardPrinter, behind: dict[Import, Comment]) -> Iterator[_Item]:
-    yield _Item(module.package_span, printer.package(module))
-    nodes: list[_Node | Import | Module] = [*module.imports]
-    if module.governs:
-        nodes.append(module)
-    nodes += [*module.givens, *module.rules, *module.statements, *module.tests]
-    if printer.layout.source is not None:
+    yield _Item(module.package_span, printer.package(module), annotations=module.annotations)
+    layout = printer.layout
+    nodes: list[_Node | Import] = [module] if module.governs else []
+    nodes += [*module.imports, *module.givens, *module.rules, *module.statements, *module.tests]
+    if layout.source is not None:
         nodes.sort(key=lambda node: _place(node).start)
-    imports: list[Import] = []
+    group: list[Import] = []
     for node in nodes:
-        if isinstance(node, Import):
-            if (
-                imports
-                and printer.layout.first_row(node.span) > printer.layout.first_row(imports[-1].span) + 1
-            ):
-                yield _imports(imports, printer, behind)
-                imports = []
-            imports.append(node)
-            continue
-        if imports:
-            yield _imports(imports, printer, behind)
-            imports = []
-        yield _item(node, printer)
-    if imports:
-        yield _imports(imports, printer, behind)
-
-
-def _item(node: _Node | Module, printer: WardPrinter) -> _Item:
-    if isinstance(node, Module):
-        return _Item(_place(node), printer.governs(node))
-    if isinstance(node, Rule):
-        return _Item(
-            node.span, printer.rule(node), not node.default and node.else_ is None and short(node.body)
+        follows = isinstance(node, Import) and (
+            not group or layout.first_row(node.span) <= layout.first_row(group[-1].span) + 1
         )
+        if group and not follows:
+            yield _imports(group, printer, behind)
+            group = []
+        if isinstance(node, Import):
+            group.append(node)
+        else:
+            yield _item(node, printer)
+    if group:
+        yield _imports(group, printer, behind)
+
+
+def _item(node: _Node, printer: WardPrinter) -> _Item:
+    span = _place(node)
+    if isinstance(node, Module):
+        return _Item(span, printer.governs(node))
     if isinstance(node, TestBlock):
-        return _Item(node.span, printer.test(node))
+        return _Item(span, printer.test(node))
     if isinstance(node, Given):
-        return _Item(node.span, printer.step(node), True)
-    return _Item(node.span, printer.statement(node), short(node.when) and short(node.unless))
+        return _Item(span, printer.step(node), True, "given")
+    if isinstance(node, Rule):
+        brief = not node.default and node.else_ is None and short(node.body)
+        name = node.head.ref[0]
+        family = name.name if isinstance(name, Var) else ""
+        return _Item(span, printer.rule(node), brief, family, node.annotations)
+    brief = short(node.when) and short(node.unless)
+    return _Item(span, printer.statement(node), brief, type(node).__name__, node.annotations)
 
 
-def _place(node: _Node | Import | Module) -> Span:
+def _place(node: _Node | Import) -> Span:
     return (node.governs_span or node.span) if isinstance(node, Module) else node.span
+
+
+def _annotate(blocks: tuple[Annotations, ...], writer: Writer) -> None:
+    for at, block in enumerate(blocks):
+        if at:
+            writer.blank()
+        text = yaml.safe_dump(block.document, sort_keys=False, allow_unicode=True, width=100)
+        for line in ("METADATA", *text.splitlines()):
+            writer.put(f"# {line}")
+            writer.newline()
+
+
+def _dotted(module: Module) -> bool:
+    """Whether `opa fmt` writes `a.b := 1` in this file, rather than `a["b"] := 1`: where a longer name makes it."""
+    if module.span.source.dialect == "ward":
+        return True
+    return any(
+        len(rule.head.ref) > 2 or (len(rule.head.ref) == 2 and rule.head.key is not None)
+        for rule in module.rules
+    )
 
 
 # --- imports ---------------------------------------------------------------------------------------------------
@@ -119,8 +157,9 @@ def _imports(group: list[Import], printer: WardPrinter, behind: dict[Import, Com
 
 
 def _import_lines(group: list[Import], printer: WardPrinter, behind: dict[Import, Comment]) -> Work:
-    for node in group:
-        printer.writer.newline()
+    for at, node in enumerate(group):
+        if at:
+            printer.writer.newline()
         yield printer.import_(node)
         if node in behind:
             printer.writer.put(f" #{behind[node].text.rstrip()}")
@@ -138,20 +177,15 @@ def import_order(node: Import) -> tuple[tuple[str, ...], str]:
 
 def behind_imports(module: Module, comments: tuple[Comment, ...], layout: Layout) -> dict[Import, Comment]:
     """The comment that stands behind an import on its line, and moves with it."""
-    rows = {layout.last_row(node.span): node for node in module.imports}
     found: dict[Import, Comment] = {}
+    rows: dict[int, Import] = {}
+    for node in module.imports:
+        last = layout.last_row(node.span)
+        rows |= dict.fromkeys(range(layout.first_row(node.span), last + 1), node)
     for comment in comments:
-        node = rows.get(comment.span.line)
-        if node is not None and comment.span.start >= node.span.end:
-            found[node] = comment
+        behind = rows.get(comment.span.line)
+        if behind is not None and comment.span.start < behind.span.end:
+            return {}  # it stands within an import, which then is left as it is
+        if behind is not None:
+            found[behind] = comment
     return found
-
-
-def _dotted(module: Module) -> bool:
-    """Whether `opa fmt` writes `a.b := 1` in this file, rather than `a["b"] := 1`: where a longer name makes it."""
-    if module.span.source.dialect == "ward":
-        return True
-    return any(
-        len(rule.head.ref) > 2 or (len(rule.head.ref) == 2 and rule.head.key is not None)
-        for rule in module.rules
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from doorward_dsl.format.layout import Layout
 from doorward_dsl.format.logic import LogicPrinter
 from doorward_dsl.format.terms import quoted, step
-from doorward_dsl.format.writer import Work, Writer
+from doorward_dsl.format.writer import Work, Writer, run
 from doorward_dsl.syntax import (
     Body,
     ExprTerm,
@@ -47,6 +47,7 @@ class RulePrinter(LogicPrinter):
     def import_(self, node: Import) -> Work:
         """`import data.a.b as c`"""
         self.writer.mark(node.span.start)
+        self.writer.awkward = self.writer.awkward or self.writer.comment_in(node.span.start, node.span.end)
         self.writer.put("import ")
         yield self.term(node.ref)
         if node.alias is not None:
@@ -99,26 +100,34 @@ class RulePrinter(LogicPrinter):
         self._braces = False
         if body:
             self.writer.put(" if")
-            yield self.condition(body, row)
+            yield self.condition(body, row, bare=not is_else or not self._leads_with_brace(body[0]))
 
-    def condition(self, body: Body, row: int) -> Work:
-        """A body after a keyword that stands in line `row`: on that line if it began there, else in braces."""
+    def condition(self, body: Body, row: int, *, bare: bool = True) -> Work:
+        """A body after a keyword that stands in line `row`: on that line if it began there and may be `bare` of braces."""
         writer = self.writer
-        if len(body) == 1 and self.layout.first_row(body[0].span) == row and not _is_set(body[0]):
+        close = self.layout.braces_end(body[0].span.start, body[-1].span.end)
+        begun = bare and len(body) == 1 and self.layout.first_row(body[0].span) == row
+        begun = begun and not writer.comment_in(body[-1].span.end, close)
+        if begun and not _is_set(body[0]) and not self.too_wide(body[0]):
             writer.put(" ")
             yield self.literal(body[0])
             return
         self._braces = True
+        self.guard(body)
         writer.put(" {")
         writer.newline()
         writer.level += 1
         yield self.body(body)
         writer.newline()
-        closing = self.layout.after(body[-1].span.end)
-        if closing is not None and closing.text == "}":
-            writer.mark(closing.start)
+        writer.mark(close)
         writer.level -= 1
         writer.put("}")
+
+    def _leads_with_brace(self, literal: Literal) -> bool:
+        """Whether a line begins with `{`, which after an `else` would be that of a body."""
+        writer = Writer()
+        run(type(self)(self.layout, writer).literal(literal))
+        return writer.text().startswith("{")
 
     def _else(self, before: Rule, link: Rule) -> None:
         """`else`, on the line of the closing brace if it was there, or under an empty line."""

@@ -2,8 +2,8 @@
 
     VERB ["reason"] PARTS … [if CONDITION] [unless CONDITION]
 
-in this order, unless a comment stands between parts that were written in another. A part that began a line begins one
-still, indented by a tab.
+in this order, unless parts that were written in another have a comment between or behind them. A part that began a
+line begins one still, indented by a tab.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class StatementPrinter(RulePrinter):
         level = writer.level
         self._braces = False
         parts = list(self._parts(statement))
-        if writer.comment_in(statement.span.start, statement.span.end):
+        if writer.comment_in(statement.span.start, layout.line_end(statement.span.end)):
             parts.sort(key=lambda part: part.at or 0)
         for part in parts:
             word = None if part.at is None else layout.after(part.at)
@@ -87,7 +87,7 @@ class StatementPrinter(RulePrinter):
             yield _Part(place.reason(), self._reason(statement.reason, place))
         if isinstance(statement, Mask):
             targets = [(target.span, self.target(target)) for target in statement.targets]
-            yield _Part(statement.targets[0].span.start, self._listed(targets))
+            yield _Part(place.after_reason(statement.reason), self._listed(targets))
             if statement.masker is not None:
                 at = place.word_before(statement.masker.span)
                 yield _Part(at, self._words("with ", self.masker(statement.masker)))
@@ -224,6 +224,17 @@ class _Place:
     def reason(self) -> int | None:
         """The place of the reason: right after the verb."""
         word = self._layout.after(self._span.start + 1)
+        return None if word is None else word.start
+
+    def after_reason(self, reason: str | Term | None) -> int | None:
+        """The place of what follows the reason, or the verb where there is none."""
+        at: int | None = self._span.start + 1
+        if isinstance(reason, str):
+            word = self._layout.after(self._span.start + 1)
+            at = None if word is None else word.end
+        elif reason is not None:
+            at = reason.span.end
+        word = None if at is None else self._layout.after(at)
         return None if word is None else word.start
 
     def reason_text(self) -> str | None:

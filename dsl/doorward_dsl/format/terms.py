@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from doorward_dsl.format.layout import Layout
-from doorward_dsl.format.writer import Work, Writer
+from doorward_dsl.format.writer import Work, Writer, run
 from doorward_dsl.lex import KEYWORDS
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
@@ -61,10 +61,13 @@ class TermPrinter:
     def __init__(self, layout: Layout, writer: Writer) -> None:
         self.layout = layout
         self.writer = writer
+        self.guarded: Term | None = None
+        """A union that stands in parentheses, because it is the first in the braces of a body: `{ (a | b) … }`."""
 
     def term(self, term: Term, parens: bool = False) -> Work:
         """Any term; an operation stands in parentheses where `parens` asks for it."""
         self.writer.mark(term.span.start)
+        parens = parens or term is self.guarded
         if isinstance(term, Scalar):
             self.writer.put(self.scalar(term))
         elif isinstance(term, Var):
@@ -76,13 +79,24 @@ class TermPrinter:
         elif isinstance(term, Object):
             yield self._object(term)
         elif isinstance(term, Array):
-            yield self.items("[", [(item.span, self._item(item)) for item in term.items], "]", term.span)
+            entries = [(item.span, self._item(item)) for item in term.items]
+            yield self.items("[", entries, "]", term.span, wide=self.too_wide(term))
         elif isinstance(term, Set):
             yield self._set(term)
         elif isinstance(term, Template):
             yield self._template(term)
         else:
             yield self._comprehension(term)
+
+    def too_wide(self, node: Term | Literal) -> bool:
+        """Whether a node, on one line, would go over the width."""
+        width = self.layout.width
+        if width is None or isinstance(node, Scalar | Var):
+            return False
+        writer = Writer()
+        printer = type(self)(Layout(), writer)
+        run(printer.literal(node) if isinstance(node, Literal) else printer.term(node))
+        return self.writer.column + len(writer.text().rstrip("\n")) > width
 
     def scalar(self, scalar: Scalar) -> str:
         """A literal: as it was written where that is known."""
@@ -111,6 +125,7 @@ class TermPrinter:
             else:
                 self.writer.put("[")
                 yield self.term(part)
+                self.writer.mark(self.layout.closing(part.span.end, default=part.span.end))
                 self.writer.put("]")
 
     def _call(self, call: Call, parens: bool) -> Work:
@@ -130,7 +145,8 @@ class TermPrinter:
         else:
             self.writer.put(self.callee(call))
             entries = [(arg.span, self._argument(arg)) for arg in call.args]
-            yield self.items("(", entries, ")", call.span, after=call.name_span.end)
+            wide = self.too_wide(call)
+            yield self.items("(", entries, ")", call.span, after=call.name_span.end, wide=wide)
 
     def callee(self, call: Call) -> str:
         """The name of what is called."""
@@ -158,7 +174,7 @@ class TermPrinter:
         yield self.term(right, parens=loose or _strength(right) <= strength)
 
     def _argument(self, term: Term) -> Work:
-        yield self.term(term, parens=_is_union(term) and self.layout.starts_with(term.span, "("))
+        yield self.term(term, parens=is_union(term) and self.layout.starts_with(term.span, "("))
 
     # --- collections -----------------------------------------------------------------------------------------
 
@@ -170,28 +186,30 @@ class TermPrinter:
         span: Span,
         *,
         after: int | None = None,
+        wide: bool = False,
     ) -> Work:
         """What stands between brackets, with commas: on one line, or as many as the user gave it.
 
         `after` is where the opening bracket of a call is to be looked for; a call opens a line for its arguments only
-        if they themselves stand on several.
+        if they themselves stand on several. What is `wide` gets a line for each entry.
         """
         writer, layout = self.writer, self.layout
         rows = [layout.first_row(place) for place, _ in entries]
         begin = span.start if after is None else after
-        close = max(begin, span.end - 1)
-        several = any(later > earlier for earlier, later in pairwise(rows))
+        end = entries[-1][0].end if entries else begin + len(opening)
+        close = layout.closing(end, default=max(begin, span.end - 1))
+        several = wide or any(later > earlier for earlier, later in pairwise(rows))
         if after is None and rows and rows[0] > layout.row(span.start):
             several = True
-        first, last = (entries[0][0].start, entries[-1][0].end) if entries else (close, close)
-        if writer.comment_in(begin, first) or writer.comment_in(last, close):
+        first = entries[0][0].start if entries else close
+        if writer.comment_in(begin, first) or writer.comment_in(end, close):
             several = True
         writer.put(opening)
         if several:
             writer.newline()
             writer.level += 1
         for at, (_, work) in enumerate(entries):
-            if at and rows[at] > rows[at - 1]:
+            if at and (wide or rows[at] > rows[at - 1]):
                 writer.put(",")
                 writer.newline()
             elif at:
@@ -207,11 +225,12 @@ class TermPrinter:
         writer.put(closing)
 
     def _item(self, term: Term) -> Work:
-        yield self.term(term, parens=_is_union(term))
+        yield self.term(term, parens=is_union(term))
 
     def _set(self, node: Set) -> Work:
         if node.items:
-            yield self.items("{", [(item.span, self._item(item)) for item in node.items], "}", node.span)
+            entries = [(item.span, self._item(item)) for item in node.items]
+            yield self.items("{", entries, "}", node.span, wide=self.too_wide(node))
         else:
             self.writer.put("set()")
 
@@ -220,7 +239,7 @@ class TermPrinter:
         last = node.pairs[-1][1].span.end if node.pairs else 0
         if entries:
             entries[-1] = (Span(node.span.source, entries[-1][0].start, last), entries[-1][1])
-        yield self.items("{", entries, "}", node.span)
+        yield self.items("{", entries, "}", node.span, wide=self.too_wide(node))
 
     def _pair(self, key: Term, value: Term) -> Work:
         yield self._item(key)
@@ -250,7 +269,7 @@ class TermPrinter:
         writer.put(closing)
 
     def _collected(self, term: Term) -> Work:
-        parens = isinstance(term, Call) and (_is_union(term) or self.layout.starts_with(term.span, "("))
+        parens = isinstance(term, Call) and (is_union(term) or self.layout.starts_with(term.span, "("))
         yield self.term(term, parens)
 
     def inner_body(self, body: Body, row: int, close: int, end: str = "") -> Work:
@@ -271,6 +290,10 @@ class TermPrinter:
             yield self.template_part(part)
             self.writer.put("}")
         self.writer.put(quote)
+
+    def literal(self, literal: Literal) -> Work:
+        """One line of a body."""
+        raise NotImplementedError
 
     def template_part(self, part: Term | Literal) -> Work:
         """What stands between the braces of a template string."""
@@ -303,7 +326,8 @@ def _name(term: Term) -> tuple[str, ...]:
     return term.name if isinstance(term, Call) else ()
 
 
-def _is_union(term: Term) -> bool:
+def is_union(term: Term) -> bool:
+    """Whether a term is `a | b`."""
     return isinstance(term, Call) and term.name == ("or",) and len(term.args) == 2
 
 

@@ -38,8 +38,8 @@ class WardPrinter(StatementPrinter):
         writer.newline()
         writer.level += 1
         row = 0
-        for step in (*block.cases, *block.steps):
-            if row:
+        for at, step in enumerate((*block.cases, *block.steps)):
+            if at:
                 self.writer.blank() if layout.first_row(step.span) > row + 1 else self.writer.newline()
             row = layout.last_row(step.span)
             yield self.unit(step.span, self._case(step) if isinstance(step, SomeIn) else self.step(step))

@@ -83,6 +83,13 @@ class Writer:
             self._pieces.append("\t" * self.level)
         self._pieces.append(text)
 
+    @property
+    def column(self) -> int:
+        """How many characters the present line has; a tab counts as four."""
+        if self._ends or not self._pieces:
+            return 4 * self.level
+        return sum(len(piece) for piece in self._pieces) + 3 * len(self._pieces[0])
+
     def newline(self) -> None:
         """What comes next stands on a new line."""
         if self._pieces:
@@ -121,11 +128,11 @@ class Writer:
         at = bisect_left(self._starts, start, self._at)
         return at < len(self._starts) and self._starts[at] < end
 
-    def settle(self, row: int) -> None:
-        """The line of a node that ends in `row` is complete: only one comment can stand behind it."""
-        if self._waiting is not None and self._at < len(self._comments):
-            following = self._comments[self._at]
-            self.awkward = self.awkward or (following.span.line == row and _trails(following))
+    def settle(self, offset: int) -> None:
+        """A node is complete, and the next word stands at `offset`: only one comment can stand behind the node."""
+        behind = self._at < len(self._starts) and self._starts[self._at] < offset
+        if self._waiting is not None and behind and _trails(self._comments[self._at]):
+            self.awkward = True
 
     def _flush(self, last: int, offset: int | None) -> None:
         due = list(self._comments[self._at : last])
