@@ -14,7 +14,7 @@ from doorward.compile.functions import emit_query, emit_value
 from doorward.compile.library import ALL_KINDS, Library, ProgramCode, gather, join
 from doorward.compile.linker import Linker
 from doorward.compile.parts import Part, PartWriter
-from doorward.compile.plan import Block
+from doorward.compile.plan import Block, RuleCall
 from doorward.compile.planner import Planner, replaced
 from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
@@ -47,7 +47,8 @@ _QUERY: Final = "query"
 
 Function: TypeAlias = Callable[[CallContext], Any]
 """Generated code as it is called: everything of the evaluation is in the context."""
-_Emit: TypeAlias = Callable[[QueryBody, Scope, Planner, PartWriter], ast.stmt]
+_Emit: TypeAlias = Callable[[QueryBody, Scope, Planner, PartWriter], "ast.stmt | int"]
+"""Plans and emits a query; gives the number of a unit where that is all the query asks for."""
 
 _DEFAULT_OPTIONS = CompileOptions()
 
@@ -203,8 +204,10 @@ class Compiled:
         scope = Scope(count_variables(body=body), ordered=True)
         part = PartWriter("q_", planner.numbers)
         function = emit(body, scope, planner, part)
-        part.load(function, body[0].span.source if body else NOWHERE.source)
-        made: Function = self._linked(planner, [part.done()]).namespace[_QUERY]
+        name = planner.numbers.names[function] if isinstance(function, int) else _QUERY
+        if isinstance(function, ast.stmt):
+            part.load(function, body[0].span.source if body else NOWHERE.source)
+        made: Function = self._linked(planner, [part.done()]).namespace[name]
         return made
 
     def _is_fixed(self, name: str) -> bool:
@@ -231,11 +234,14 @@ def _emit_answers(body: QueryBody, scope: Scope, planner: Planner, part: PartWri
     return emit_query(_QUERY, refine(block), names, part)
 
 
-def _emit_value(body: QueryBody, scope: Scope, planner: Planner, part: PartWriter) -> ast.stmt:
+def _emit_value(body: QueryBody, scope: Scope, planner: Planner, part: PartWriter) -> ast.stmt | int:
     expr = body[0].expr
     if not isinstance(expr, ExprTerm):
         raise AssertionError(f"not a term: {expr!r}")
     value = Answers(scope, planner).value(expr.term)
+    match scope.steps:
+        case [RuleCall(to, unit)] if to == value:
+            return unit
     block = refine(Block(tuple(scope.steps), (value,), single=True))
     return emit_value(_QUERY, block, part)
 

@@ -420,23 +420,29 @@ class Emitter(LoopWriter):
 
     def _for_all(self, step: plan.ForAll) -> tuple[list[ast.stmt], ast.expr | None]:
         w = self.write
-        holds, found = self.temporary(), self.temporary()
-        context, source = w.load(self.context), self.operand(step.source)
-        if step.key is None:
-            names, members = [f"v{step.value.id}"], w.call("h_values", context, source)
-        else:
-            names, members = [f"v{step.key.id}", f"v{step.value.id}"], w.call("h_pairs", context, source)
+        holds = self.temporary()
+        known = self._known()
+        scan = plan.Scan(step.key, step.value, step.source, False, False, step.span)
+        before, names, source, first = self.scan(scan, step.block.steps)
         line = w.line
         self._nesting += 1
-        inner = self.block(step.block, lambda: [w.assign(found, w.constant(True))], lambda: w.load(found))
+        fails: list[ast.stmt] = [w.assign(holds, w.constant(False)), w.leave()]
+        body: list[ast.stmt] = list(first)
+        if any(isinstance(inner, (plan.Scan, plan.Walk)) for inner in step.block.steps):
+            found = self.temporary()
+            body.append(w.assign(found, w.constant(False)))
+            body += self.block(step.block, lambda: [w.assign(found, w.constant(True))], lambda: w.load(found))
+            body.append(w.when(w.negate(w.load(found)), fails))
+        else:
+            for statements, test in self._straight(step.block.steps, None):
+                body += statements
+                if test is not None:
+                    body.append(w.when(test, fails))
         self._nesting -= 1
+        self._forget(known)
         w.line = line
-        body = [
-            w.assign(found, w.constant(False)),
-            *inner,
-            w.when(w.negate(w.load(found)), [w.assign(holds, w.constant(False)), w.leave()]),
-        ]
+        collection = w.call("h_is_collection", self.operand(step.source))
         return (
-            [w.assign(holds, w.call("h_is_collection", source)), w.loop(names, members, body)],
+            [w.assign(holds, collection), *before, w.loop(names, source, body or [w.skip()])],
             w.negate(w.load(holds)),
         )

@@ -58,7 +58,6 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_value_mock": mocks.value_mock,
     "h_values": access.values,
     "h_values_in_order": access.values_in_order,
-    "h_way": access.way,
 }
 """All that generated code can reach besides what is linked into it: it sees no other built-in of Python's."""
 

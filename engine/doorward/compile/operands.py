@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Final
 
 from doorward.compile import plan
@@ -11,12 +12,24 @@ from doorward.compile.names import Names
 from doorward.compile.outline import Unit
 from doorward.compile.plan import Const, Local, Operand, Step
 from doorward.compile.python import Writer
-from doorward.run.values import Value
+from doorward.run.access import is_member
+from doorward.run.values import Value, compare, equal
 
 __all__ = ["OperandWriter"]
 
 _FEW: Final = 8
 """So many strings are written out where they are looked for."""
+
+_OPERATORS: Final[dict[str, Callable[[Value, Value], bool]]] = {
+    "equal": equal,
+    "neq": lambda left, right: not equal(left, right),
+    "lt": lambda left, right: compare(left, right) < 0,
+    "lte": lambda left, right: compare(left, right) <= 0,
+    "gt": lambda left, right: compare(left, right) > 0,
+    "gte": lambda left, right: compare(left, right) >= 0,
+    "in": is_member,
+}
+"""What comparisons come to that are known when compiling."""
 
 _ORDERS: Final[dict[str, type[ast.cmpop]]] = {"lt": ast.Lt, "lte": ast.LtE, "gt": ast.Gt, "gte": ast.GtE}
 
@@ -99,6 +112,8 @@ class OperandWriter:
     def comparison(self, operator: plan.Operator, left: Operand, right: Operand) -> ast.expr:
         """A comparison as a Python expression."""
         w = self.write
+        if isinstance(left, Const) and isinstance(right, Const):
+            return w.constant(_OPERATORS[operator](left.value, right.value))
         if operator == "in":
             return self._membership(left, right)
         if operator in ("equal", "neq"):

@@ -145,15 +145,17 @@ class Planner:
         return not self._is_replaced(document.path)
 
     def may_fold(self, name: str) -> bool:
-        """Whether a constant may stand in plans in place of a document at, above or below a dotted name."""
+        """Whether plans may take for granted what a document at, above or below a dotted name is: that it is a constant,
+        or a set."""
         node: Node | None = self.tree
         for step in name.split(".")[1:]:
             node = node.children.get(step) if node is not None else None
-            if node is not None and node.document is not None and self.constant_of(node.document) is not None:
+            if node is not None and node.document is not None and self._may_rely_on(node.document):
                 return True
-        return node is not None and any(
-            self.constant_of(document) is not None for document in node.documents()
-        )
+        return node is not None and any(map(self._may_rely_on, node.documents()))
+
+    def _may_rely_on(self, document: Document) -> bool:
+        return document.kind == "set" or self.constant_of(document) is not None
 
     def _is_replaced(self, path: tuple[str, ...]) -> bool:
         return any(overlap(".".join(("data", *path)), name) for name in self._mocked)

@@ -93,8 +93,7 @@ class ReadWriter(CallWriter):
                 found = w.method(found, "get", w.constant(step), w.load(missing))
             plain.append(w.assign(name, found))
             if path:
-                helper = "h_way" if way else "h_at"
-                general.append(w.assign(name, w.call(helper, source, *map(w.constant, path))))
+                general.append(w.assign(name, w.call("h_at", source, *map(w.constant, path))))
         return [w.attempt(plain, "AttributeError", None, general)] if general else plain
 
     def known_read(self, step: plan.Read, source: Local) -> list[ast.stmt]:

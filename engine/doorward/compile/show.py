@@ -39,6 +39,9 @@ def format_plan(units: Iterable[Unit], kinds: Iterable[KindPlan] = ()) -> str:
         head = f"{names[unit.id]}({params})" if unit.kind == "function" else names[unit.id]
         lines.append(f"{unit.kind} {head}  # {unit.span}")
         lines += _tables(unit.tables)
+        lines += [
+            f"  v{one.local.id} = {'.'.join(one.place)}  # for several definitions" for one in unit.shared
+        ]
         for chain in unit.chains:
             lines += _chain(chain, "definition", names)
         if unit.default is not None:
@@ -95,6 +98,9 @@ def _step(step: Step, names: dict[int, str]) -> Iterator[str]:
             yield f"test v{source.id} is defined"
         case plan.Get(to, source, index):
             yield f"v{to.id} = {_operand(source)}[{_operand(index)}]"
+        case plan.Read(to, source, path, way):
+            root = "input" if source is None else f"v{source.id}"
+            yield f"v{to.id} = {'.'.join((root, *path))}{' or an empty object' if way and path else ''}"
         case plan.Branch(to, path):
             yield f"v{to.id} = branch {'.'.join(('data', *path))}"
         case plan.Settle(to, source):
@@ -122,6 +128,8 @@ def _step(step: Step, names: dict[int, str]) -> Iterator[str]:
             | plan.MockCall(to, name, args)
         ):
             yield f"v{to.id} = {name}({_operands(args)})"
+        case plan.Format(to, template, _, args):
+            yield f"v{to.id} = sprintf({_text(template)}, [{_operands(args)}])"
         case plan.Compute(to, operator, left, right):
             yield f"v{to.id} = {_operand(left)} {_SIGNS[operator]} {_operand(right)}"
         case plan.Test(operator, left, right):
@@ -139,6 +147,12 @@ def _step(step: Step, names: dict[int, str]) -> Iterator[str]:
             parts = f"v{value.id}" if index is None else f"v{index.id}, v{value.id}"
             yield f"every {parts} in {_operand(source)}"
             yield from _inner(block, names)
+        case plan.OnceAgain(numbers):
+            yield f"from here on: {', '.join(f'once {number}' for number in numbers)}"
+        case plan.Once(number, steps):
+            yield f"once {number}, in the first round that gets here"
+            for inner in steps:
+                yield from ("  " + line for line in _step(inner, names))
         case plan.With(changes):
             yield f"with {', '.join(map(_change, changes))}"
         case plan.EndWith():

@@ -101,23 +101,21 @@ class Conclusions:
     ) -> Conclusion:
         """`conclude`, remembered."""
 
-        def conclude_now() -> Conclusion:
-            return conclude(
-                findings, refusal, analysis, catalogue, self._resolver, issuing=issuing, answering=answering
-            )
-
-        if findings.errors:
-            return conclude_now()
         infos = set()
+        plain = not findings.errors
         for held in findings.held:
             if held.payload is not held.info.payload:
-                return conclude_now()
+                plain = False
             infos.add(held.info)
         key = (frozenset(infos), refusal, id(analysis), id(catalogue), issuing, answering)
-        known = self._known.get(key)
+        known = self._known.get(key) if plain else None
         if known is not None:
             return known[0]
-        conclusion = conclude_now()
+        conclusion = conclude(
+            findings, refusal, analysis, catalogue, self._resolver, issuing=issuing, answering=answering
+        )
+        if not plain:
+            return conclusion
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = (conclusion, analysis, catalogue)

@@ -31,11 +31,9 @@ __all__ = [
     "subpart",
     "values",
     "values_in_order",
-    "way",
 ]
 
 _NOTHING: tuple[Any, ...] = ()
-_EMPTY: dict[Any, Value] = {}
 
 
 def get(source: Value, index: Value) -> Value:
@@ -61,12 +59,6 @@ def at(source: Value, *path: str) -> Value:
         if source is UNDEFINED:
             break
     return source
-
-
-def way(source: Value, *path: str) -> Value:
-    """As `at`, with an empty object where there is nothing, of which every member is undefined too."""
-    found = at(source, *path)
-    return _EMPTY if found is UNDEFINED else found
 
 
 def _is_whole(index: Value) -> bool:

@@ -61,3 +61,12 @@ def test_tracebacks_point_at_the_policy() -> None:
         ask(policy, "data.p.q", {"x": "a"}, CallContext(strict=True))
     frames = [(frame.path, frame.lineno + 1) for frame in caught.traceback]
     assert ("p0.ward", 5) in [(str(path), line) for path, line in frames]
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "holds"), [('{"z": 7}', True), ("[7]", True), ("{8}", False), ("7", False)]
+)
+def test_a_query_puts_anything_in_the_place_of_a_set(stand_in: str, holds: bool) -> None:
+    policy = compiled("package p\n\nr contains x if some x in [1, 2]\n\nhas if { some x in r; x == 7 }\n")
+    assert ask(policy, f"data.p.has with data.p.r as {stand_in}") == ([True] if holds else [])
+    assert ask(policy, "data.p.has") == []

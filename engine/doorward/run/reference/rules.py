@@ -18,18 +18,22 @@ __all__ = ["answers", "one_value"]
 def answers(solver: Solver, rule: Rule, args: Sequence[Value], world: World) -> Iterator[tuple[Rule, Env]]:
     """The answers of the first body of an `else` chain that has any, each with the rule it belongs to."""
     for link in rule_chain(rule):
-        patterns = link.head.args if link.head.args is not None else rule.head.args or ()
-        equations: list[Equation] = [
-            (pattern, Given(arg)) for pattern, arg in zip(patterns, args, strict=True)
-        ]
         found = False
-        for bound in solver.unify(equations, {}, world):
-            for env in solver.solve(link.body, bound, world):
-                found = True
-                solver.answered(link)
-                yield link, env
+        for env in _body(solver, rule, link, args, world):
+            found = True
+            yield link, env
         if found:
             return
+
+
+def _body(solver: Solver, rule: Rule, link: Rule, args: Sequence[Value], world: World) -> Iterator[Env]:
+    """The answers of the body of one link of a chain."""
+    patterns = link.head.args if link.head.args is not None else rule.head.args or ()
+    equations: list[Equation] = [(pattern, Given(arg)) for pattern, arg in zip(patterns, args, strict=True)]
+    for bound in solver.unify(equations, {}, world):
+        for env in solver.solve(link.body, bound, world):
+            solver.answered(link)
+            yield env
 
 
 def one_value(
@@ -61,13 +65,22 @@ def one_value(
 
 
 def _values(solver: Solver, rule: Rule, args: Sequence[Value], world: World) -> Iterator[tuple[Value, bool]]:
-    """The values of a definition, and whether each is a literal."""
-    for link, env in answers(solver, rule, args, world):
-        if link.head.value is None:
-            yield True, True
-        else:
+    """The values of a definition, and whether each is a literal.
+
+    An `else` has its turn where no body before it has a value: an answer whose value is undefined is none.
+    """
+    for link in rule_chain(rule):
+        found = False
+        for env in _body(solver, rule, link, args, world):
+            if link.head.value is None:
+                found = True
+                yield True, True
+                continue
             for value, _ in solver.values(link.head.value, env, world):
+                found = True
                 yield value, literal(link.head.value) is not UNDEFINED
+        if found:
+            return
 
 
 def _all_one_literal(rules: Sequence[Rule]) -> bool:
