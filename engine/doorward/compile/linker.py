@@ -13,7 +13,7 @@ from doorward.run import access, documents, lookup, mocks
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
 from doorward.run.lookup import Prefixes
-from doorward.run.values import UNDEFINED, Key, compare, equal, key
+from doorward.run.values import UNDEFINED, Key, equal, key
 
 __all__ = ["Linker"]
 
@@ -35,9 +35,10 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_by_member": lookup.by_member,
     "h_by_prefix": lookup.by_prefix,
     "h_by_value": lookup.by_value,
-    "h_compare": compare,
+    "h_order": access.order,
     "h_conflict": access.conflict,
     "h_equal": equal,
+    "h_same": access.same,
     "h_get": access.get,
     "h_is_collection": access.is_collection,
     "h_is_member": access.is_member,
@@ -125,7 +126,7 @@ class Linker:
         known = self._places.get(node.path)
         if known is not None:
             return known
-        place = self._places[node.path] = Place()
+        place = self._places[node.path] = Place(node.path)
         for name, child in node.children.items():
             if child.document is None or child.document.kind != "function":
                 place.children[name] = self._add_places(child)

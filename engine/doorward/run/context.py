@@ -11,9 +11,13 @@ from doorward.run.budget import Budget, Limits
 from doorward.run.effects import NOTHING_GRANTED, Effect, Effects, Grants
 from doorward.run.values import UNDEFINED, Value
 
-__all__ = ["CallContext", "contexts_of"]
+__all__ = ["FIXED", "CallContext", "contexts_of"]
+
+FIXED: Final = -1
+"""Where `memo` keeps what `with` has put into the place of documents: no unit has this number."""
 
 _DEFAULT_LIMITS: Final = Limits()
+_NESTING_STEPS: Final = 8
 
 
 class CallContext(Budget):
@@ -91,7 +95,11 @@ class CallContext(Budget):
         return made
 
     def nested(self) -> CallContext:
-        """A context for the inside of a `with`: same clock, budget and cache, nothing worked out yet."""
+        """A context for the inside of a `with`: same clock, budget and cache, nothing worked out yet.
+
+        Takes steps, for rules that change the world for one another twice have exponentially much to work out.
+        """
+        self.charge(_NESTING_STEPS)
         return _Nested(self)
 
 
@@ -103,7 +111,8 @@ class _Nested(CallContext):
         self.strict = outer.strict
         self.grants = outer.grants
         self.seed = outer.seed
-        self.memo = {}
+        fixed = outer.memo.get(FIXED)
+        self.memo = {} if fixed is None else {**fixed.units, FIXED: fixed}
         self.mocks = outer.mocks
         self.input = outer.input
         self.data = outer.data

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from doorward.run.access import get, pairs, pairs_in_order
-from doorward.run.context import CallContext
+from doorward.run.context import FIXED, CallContext
 from doorward.run.values import UNDEFINED, Value, unkey
 
 __all__ = ["Branch", "Place", "branch_at", "branch_get", "branch_pairs", "settle"]
@@ -18,9 +18,11 @@ class Place:
     Built once with the program and never changed afterwards. A function is no part of any document.
     """
 
-    __slots__ = ("children", "evaluate", "unit")
+    __slots__ = ("children", "evaluate", "path", "unit")
 
-    def __init__(self) -> None:
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+        """Below `data`."""
         self.children: dict[str, Place] = {}
         self.unit = -1
         """The number of the document's unit, under which the call remembers its value."""
@@ -37,12 +39,17 @@ class Branch:
         self.base = base
 
 
-def branch_at(call: CallContext, place: Place, path: Iterable[str]) -> Branch:
-    """The branch at a path of the tree."""
+def branch_at(call: CallContext, place: Place, path: Iterable[str]) -> Any:
+    """The branch at a path of the tree; where a `with` has replaced it, what stands there instead."""
     base = call.data
     for step in path:
         base = get(base, step)
-    return Branch(place, base)
+    return base if _is_replaced(call, place) else Branch(place, base)
+
+
+def _is_replaced(call: CallContext, place: Place) -> bool:
+    fixed = call.memo.get(FIXED)
+    return fixed is not None and any(place.path[: len(path)] == path for path in fixed.paths)
 
 
 def branch_get(call: CallContext, source: Any, index: Value) -> Any:
@@ -57,7 +64,7 @@ def branch_get(call: CallContext, source: Any, index: Value) -> Any:
         memo = call.memo
         value = memo[child.unit] if child.unit in memo else child.evaluate(call)
         return base if value is UNDEFINED else value
-    return Branch(child, base)
+    return base if _is_replaced(call, child) else Branch(child, base)
 
 
 def branch_pairs(call: CallContext, source: Any, in_order: bool) -> Iterable[tuple[Value, Any]]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from doorward.run.access import builtin_failed, patch, subpart
-from doorward.run.context import CallContext
+from doorward.run.context import FIXED, CallContext
 from doorward.run.errors import BuiltinError, TypeMismatchError
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.source import Span
 
-__all__ = ["Function", "builtin_mock", "mock", "mock_of", "nothing", "replace_data", "value_mock"]
+__all__ = ["Fixed", "Function", "builtin_mock", "mock", "mock_of", "nothing", "replace_data", "value_mock"]
 
 Function: TypeAlias = Callable[..., Value]
 """A function as generated code has it: the context, then the arguments."""
@@ -61,9 +61,25 @@ def mock_of(call: CallContext, name: str, real: Function | None) -> Function | N
     return real if mocks is None else mocks.get(name, real)
 
 
+class Fixed:
+    """What `with` has put into the place of parts of `data`: it stays in every world inside that one."""
+
+    __slots__ = ("paths", "units")
+
+    def __init__(self, paths: tuple[tuple[str, ...], ...], units: dict[int, Value]) -> None:
+        self.paths = paths
+        """The places that were replaced."""
+        self.units = units
+        """The values of the documents at and below them, by the number of their unit."""
+
+
 def replace_data(
     call: CallContext, path: tuple[str, ...], units: Iterable[tuple[int, tuple[Any, ...]]], value: Value
 ) -> None:
     """Put a value at a path of `data`, over the base document and over all rules at and below it."""
     call.data = patch(call.data, path, value)
-    call.memo.update((unit, subpart(value, rest)) for unit, rest in units)
+    known = call.memo.get(FIXED)
+    paths, before = ((), {}) if known is None else (known.paths, known.units)
+    fixed = Fixed((*paths, path), {**before, **{unit: subpart(value, rest) for unit, rest in units}})
+    call.memo.update(fixed.units)
+    call.memo[FIXED] = fixed
