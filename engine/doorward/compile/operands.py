@@ -12,7 +12,7 @@ from doorward.compile.names import Names
 from doorward.compile.outline import Unit
 from doorward.compile.plan import Const, Local, Operand, Step
 from doorward.compile.python import Writer
-from doorward.run.access import is_member
+from doorward.run.access import has_member
 from doorward.run.values import Value, compare, equal
 
 __all__ = ["OperandWriter"]
@@ -27,7 +27,7 @@ _OPERATORS: Final[dict[str, Callable[[Value, Value], bool]]] = {
     "lte": lambda left, right: compare(left, right) <= 0,
     "gt": lambda left, right: compare(left, right) > 0,
     "gte": lambda left, right: compare(left, right) >= 0,
-    "in": is_member,
+    "in": lambda member, collection: has_member(collection, member),
 }
 """What comparisons come to that are known when compiling."""
 
@@ -121,7 +121,7 @@ class OperandWriter:
             return same if operator == "equal" else w.opposite(same)
         python = _ORDERS[operator]()
         one, other = self.operand(left), self.operand(right)
-        general = w.compare(w.call("h_compare", one, other), python, w.constant(0))
+        general = w.compare(w.call("h_order", w.load(self.context), one, other), python, w.constant(0))
         kind = "str" if "str" in (self.kind(left), self.kind(right)) else "int"
         if any(isinstance(side, Const) and self.kind(side) != kind for side in (left, right)):
             return general
@@ -142,7 +142,7 @@ class OperandWriter:
                 return same
             if type(right.value) is int:
                 return w.both(same, w.negate(w.has_type(one, "bool")))
-        general = w.call("h_equal", one, other)
+        general = w.call("h_same", w.load(self.context), one, other)
         if isinstance(left, Const) or isinstance(right, Const):
             return general
         if "str" in (self.kind(left), self.kind(right)):
@@ -165,7 +165,7 @@ class OperandWriter:
     def _membership(self, member: Operand, collection: Operand) -> ast.expr:
         w = self.write
         one, all_ = self.operand(member), self.operand(collection)
-        general = w.call("h_is_member", one, all_)
+        general = w.call("h_is_member", w.load(self.context), one, all_)
         if isinstance(collection, Const):
             texts = all_texts(collection)
             if texts is None:

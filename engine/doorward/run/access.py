@@ -10,7 +10,7 @@ from typing import Any
 
 from doorward.run.context import CallContext
 from doorward.run.errors import ConflictError, EvaluationError
-from doorward.run.values import UNDEFINED, Key, Value, equal, key, ordered, unkey
+from doorward.run.values import UNDEFINED, Key, Value, compare, equal, key, ordered, unkey
 from doorward_dsl.source import Span
 
 __all__ = [
@@ -18,8 +18,10 @@ __all__ = [
     "builtin_failed",
     "conflict",
     "get",
+    "has_member",
     "is_collection",
     "is_member",
+    "order",
     "outputs",
     "pairs",
     "pairs_in_order",
@@ -27,6 +29,7 @@ __all__ = [
     "put",
     "put_at",
     "put_member_at",
+    "same",
     "settle_object",
     "subpart",
     "values",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _NOTHING: tuple[Any, ...] = ()
+_COLLECTIONS = frozenset({dict, list, tuple, set, frozenset})
 
 
 def get(source: Value, index: Value) -> Value:
@@ -215,8 +219,32 @@ def is_collection(value: Value) -> bool:
     return isinstance(value, (dict, list, tuple, set, frozenset))
 
 
-def is_member(member: Value, collection: Value) -> bool:
-    """Whether the value is a member of an array or set, or a value of an object."""
+def same(call: CallContext, left: Value, right: Value) -> bool:
+    """Whether two values are equal; collections are paid for by their size."""
+    if type(left) in _COLLECTIONS and type(right) in _COLLECTIONS:
+        call.charge(1 + len(left))
+    return equal(left, right)
+
+
+def order(call: CallContext, left: Value, right: Value) -> int:
+    """How two values compare in Rego's order; collections are paid for by their size."""
+    if type(left) in _COLLECTIONS and type(right) in _COLLECTIONS:
+        call.charge(1 + len(left) + len(right))
+    return compare(left, right)
+
+
+def is_member(call: CallContext, member: Value, collection: Value) -> bool:
+    """Whether the value is a member of an array or set, or a value of an object; paid for by what is gone through."""
+    kind = type(collection)
+    if kind in _COLLECTIONS and (
+        type(member) in _COLLECTIONS or kind is dict or kind is list or kind is tuple
+    ):
+        call.charge(1 + (len(collection) >> (0 if type(member) in _COLLECTIONS else 4)))
+    return has_member(collection, member)
+
+
+def has_member(collection: Value, member: Value) -> bool:
+    """Whether an array or set has a member, or an object a value."""
     kind = type(collection)
     if kind is set or kind is frozenset:
         return key(member) in collection

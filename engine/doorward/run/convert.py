@@ -26,14 +26,14 @@ def from_json(text: str | bytes) -> Value:
     return json.loads(text, parse_float=decimal, parse_constant=refuse)
 
 
-_MOST_PARTS: Final = 5_000_000
+_MOST_PARTS: Final = 1_000_000
 
 
 def to_json(value: Value) -> Any:
     """The value as JSON has it: sets as sorted arrays, keys that are not strings as their own JSON text.
 
     Numbers stay what they are; a `Decimal` is one that a float cannot hold. Raises BudgetExceeded for a value of
-    millions of parts: a few that stand in one another often enough write out to more than any memory holds.
+    more than a million parts: a few that stand in one another often enough write out to more than any memory holds.
     """
     left = _MOST_PARTS
 
