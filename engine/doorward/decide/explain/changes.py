@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from doorward.decide.explain.shown import path_text, value_text
 from doorward.run.convert import to_json
-from doorward.run.values import Value, equal
+from doorward.run.values import UNDEFINED, Value, equal
 
 __all__ = ["REQUESTED", "Change", "InputPath", "apply", "at", "instant"]
 
@@ -28,6 +28,8 @@ class Change:
     path: InputPath
     value: Value = field(hash=False)
     """JSON: the new value; for `add` and `remove` the member."""
+    instead_of: Value = field(default=UNDEFINED, hash=False)
+    """For `set`: the value that must not be, where any other would do and `value` is one of them."""
 
     @property
     def derived(self) -> bool:
@@ -39,6 +41,10 @@ class Change:
         """In words: `"analysts" in principal.groups`."""
         place, value = path_text(self.path), value_text(self.value)
         match self.op:
+            case "set" if self.instead_of is None:
+                return f"{place} is there, such as {value}"
+            case "set" if self.instead_of is not UNDEFINED:
+                return f"{place} is not {value_text(self.instead_of)}, but such as {value}"
             case "set":
                 return f"{place} is {value}"
             case "add":
@@ -51,6 +57,7 @@ class Change:
             "op": self.op,
             "path": list(self.path),
             "value": to_json(self.value),
+            **({} if self.instead_of is UNDEFINED else {"instead_of": to_json(self.instead_of)}),
             "text": self.text,
             "derived": self.derived,
         }

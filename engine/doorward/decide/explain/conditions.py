@@ -16,7 +16,7 @@ from doorward.run.reference.tree import Node
 from doorward.run.reference.world import World
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.source import Span
-from doorward_dsl.syntax import Body, Call, Literal, Not, Ref, Rule, Scalar, Term, Var
+from doorward_dsl.syntax import Body, Call, ExprTerm, Literal, Not, Ref, Rule, Scalar, Term, Var
 from doorward_dsl.walk import deep_terms, every_of, expr_terms, rule_chain
 
 __all__ = ["body_conditions", "condition", "definitions", "failing_rules", "node_at", "trace_link"]
@@ -171,7 +171,12 @@ def _definition(
             one_line(head.text), str(head), "not_held", "if", 1, error="the arguments do not fit"
         )
     if way.held:
-        return None
+        value = link.head.value
+        if value is None or not _gives_nothing(value_of(evaluator, value, way.env, world)):
+            return None
+        # the body holds, but what the rule would be worth is not there
+        literal = Literal(ExprTerm(value, value.span), (), value.span)
+        return condition(evaluator, literal, way.env, world, "not_held", depth=depth)
     return condition(
         evaluator,
         link.body[way.reached],

@@ -36,6 +36,7 @@ __all__ = ["Found", "Search"]
 
 _DECISIONS: Final = 400
 _SECONDS: Final = 3.0
+_CANDIDATES: Final = 32
 _TARGETS: Final = 16
 """Statements that do not hold and are tried to be made to, from each request."""
 
@@ -89,6 +90,7 @@ class Search:
         self._decided = 0
         self._until = time.monotonic() + _SECONDS
         self._numbers = itertools.count()
+        self._nearest: dict[str, tuple[str, ...]] = {}
 
     def run(self, start: Witnessed) -> Found:
         """Search from the request as it is, which is not allowed."""
@@ -147,9 +149,7 @@ class Search:
         needed = _needed_verb(witnessed.decision)
         if needed is not None:
             targets = sorted(
-                (self._unmet(name, witnessed), name)
-                for name, one in self._governing.items()
-                if one.verb == needed
+                (self._unmet(name, witnessed), name) for name in self._candidates(needed, witnessed)
             )
             for _, name in targets[:_TARGETS]:
                 yield from self._guarded(self._let(repairs, name, hold=True))
@@ -188,13 +188,24 @@ class Search:
         blocks = float(sum(1 for reason in decision.reasons if reason.id))
         if needed is None:
             return blocks
-        unmet = (self._unmet(name, witnessed) for name, one in self._governing.items() if one.verb == needed)
-        return blocks + min(itertools.islice(unmet, 64), default=1.0)
+        candidates = self._candidates(needed, witnessed)
+        return blocks + min((self._unmet(name, witnessed) for name in candidates), default=1.0)
+
+    def _candidates(self, verb: str, witnessed: Witnessed) -> tuple[str, ...]:
+        """The statements of a verb that are nearest to holding, as the request is when they are first asked for."""
+        if verb not in self._nearest:
+            until = min(self._until, time.monotonic() + _SECONDS / 3)
+            found: list[tuple[float, str]] = []
+            for name, one in self._governing.items():
+                if one.verb == verb and time.monotonic() < until:
+                    found.append((self._unmet(name, witnessed), name))
+            self._nearest[verb] = tuple(name for _, name in heapq.nsmallest(_CANDIDATES, found))
+        return self._nearest[verb]
 
     def _unmet(self, name: str, witnessed: Witnessed) -> float:
         """How far a statement is from holding: its conditions that do not hold, less where most of it does."""
         one = self._governing[name]
-        if isinstance(one, GovernedRule):
+        if isinstance(one, GovernedRule) or self._is_over():
             return 1.5
         when = one.statement.when or ()
         world = self._world(witnessed)

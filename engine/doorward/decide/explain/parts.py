@@ -14,7 +14,8 @@ from doorward.decide.explain.changes import Change
 
 __all__ = ["Condition", "Nearest", "Outcome", "RuleOutcome", "Seen", "StatementOutcome", "is_refused"]
 
-Outcome: TypeAlias = Literal["held", "not_held", "errored"]
+Outcome: TypeAlias = Literal["held", "not_held", "errored", "unknown"]
+"""`unknown`: the evaluation as a whole ended, by its budget, and the statement may not have been tried."""
 
 
 @dataclass(slots=True)

@@ -187,7 +187,9 @@ class Repairs:
         if isinstance(value, bool):
             yield (Change("set", place.exact, True),)
         elif value is None:
-            yield from ((Change("set", place.exact, one),) for one in self._vocabulary.present(place.exact))
+            yield from (
+                (Change("set", place.exact, one, None),) for one in self._vocabulary.present(place.exact)
+            )
 
     def _fail_term(self, term: Term, scope: _Scope) -> Steps:
         if isinstance(term, Call):
@@ -285,8 +287,11 @@ class Repairs:
         if place.member:
             yield (Change("remove", place.path, value),)
             return
-        for one in self._vocabulary.others(self._kind, place.exact, value):
-            yield (Change("set", place.exact, one),)
+        others = self._vocabulary.others(self._kind, place.exact, value)
+        for one in others:
+            # of two values the other is meant, of many any other
+            named = UNDEFINED if isinstance(value, bool) else value
+            yield (Change("set", place.exact, one, named),)
 
     def _resize(self, collection: Term, operator: str, wanted: Value, scope: _Scope) -> Steps:
         node = self._rule(collection)

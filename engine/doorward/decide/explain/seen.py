@@ -16,7 +16,15 @@ from doorward.run.reference.world import World
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import Body, Call, Every, Expr, Literal, Ref, Term, Var
-from doorward_dsl.walk import closure_body, closures_in, deep_terms, every_of, expr_terms, subterms
+from doorward_dsl.walk import (
+    closure_body,
+    closure_heads,
+    closures_in,
+    deep_terms,
+    every_of,
+    expr_terms,
+    subterms,
+)
 
 __all__ = ["failing_member", "is_given", "seen_in", "value_of"]
 
@@ -94,6 +102,8 @@ def _of_term(term: Term, env: Env) -> Iterator[tuple[str, Term, Env]]:
         yield from _of_term(part, env)
     for closure in closures_in(term):
         yield from _of_body(closure_body(closure), env)
+        for head in closure_heads(closure):
+            yield from _of_term(head, env)
 
 
 def _known_part(term: Ref, env: Env) -> tuple[str, Term] | None:

@@ -31,20 +31,13 @@ from doorward.run.reference.evaluator import Evaluator
 from doorward.run.reference.world import World
 from doorward_dsl.program import GovernedRule, GovernedStatement
 
-__all__ = ["Governing", "Statements", "outcome_of", "says"]
+__all__ = ["Governing", "Statements", "says"]
 
 Governing = GovernedStatement | GovernedRule
 
 _PER_STATEMENT: Final = Limits(steps=200_000, wall_ms=1_000)
 _SECONDS: Final = 5.0
 """For all of them. What is not reached in that time has its outcome, but not why."""
-
-
-def outcome_of(name: str, witnessed: Witnessed) -> Outcome:
-    """What became of a statement, as the decision has it."""
-    if any(failed.info is not None and failed.info.id == name for failed in witnessed.findings.errors):
-        return "errored"
-    return "held" if any(held.info.id == name for held in witnessed.findings.held) else "not_held"
 
 
 class Statements:
@@ -73,10 +66,13 @@ class Statements:
         for error in self._witnessed.findings.errors:
             if error.info is not None:
                 failed[error.info.id] = error
+        ended = any(error.info is None for error in self._witnessed.findings.errors)
         reasons = {reason.id for reason in self._witnessed.decision.reasons}
         told = []
         for info in sorted(infos, key=lambda info: info.id):
-            outcome: Outcome = "errored" if info.id in failed else "held" if info.id in held else "not_held"
+            outcome: Outcome = "unknown" if ended else "not_held"
+            if info.id in failed or info.id in held:
+                outcome = "errored" if info.id in failed else "held"
             told.append(
                 StatementOutcome(
                     id=info.id,
@@ -99,6 +95,8 @@ class Statements:
         return World(call, self._witnessed.document, self._data, known=self._known[strict])
 
     def _conditions(self, one: Governing, outcome: Outcome) -> tuple[Condition, ...]:
+        if outcome == "unknown":
+            return ()
         if time.monotonic() > self._until:
             self.complete = False
             return ()

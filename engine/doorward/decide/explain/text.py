@@ -28,7 +28,12 @@ _ESCAPES: Final = {
     "value": "\x1b[36m",
 }
 _PLAIN: Final = "\x1b[0m"
-_SIGNS: Final = {"held": ("+", "good"), "not_held": ("-", "dim"), "errored": ("!", "bad")}
+_SIGNS: Final = {
+    "held": ("+", "good"),
+    "not_held": ("-", "dim"),
+    "errored": ("!", "bad"),
+    "unknown": ("?", "dim"),
+}
 
 
 def render(
@@ -47,9 +52,11 @@ def render(
     held = [one for one in statements if one.outcome == "held"]
     errored = [one for one in statements if one.outcome == "errored"]
     others = [one for one in statements if one.outcome == "not_held"]
+    unknown = [one for one in statements if one.outcome == "unknown"]
     most = len(statements) if everything else _MOST
     writer.statements("held", sorted(held, key=lambda one: not one.determining), most)
     writer.statements("could not be evaluated", errored, most)
+    writer.statements("may not have been tried", unknown, most)
     shown = others if everything else _might_have_helped(decision, others)
     writer.statements("did not hold", shown, most)
     hidden = len(others) - len(shown)

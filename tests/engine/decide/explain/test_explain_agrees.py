@@ -113,7 +113,11 @@ def decide_changed(engine: Engine, request: dict[str, Any], changes: Sequence[Ch
 
 
 def copied(request: dict[str, Any]) -> dict[str, Any]:
-    defaults = {"principal": {"groups": [], "claims": {}}, "resource": {"labels": {}}, "session": {}}
+    defaults: dict[str, dict[str, Any]] = {
+        "principal": {"groups": [], "claims": {}},
+        "resource": {"labels": {}},
+        "session": {},
+    }
     return {
         section: {**defaults.get(section, {}), **fields}
         for section, fields in {**defaults, **request}.items()
