@@ -79,6 +79,11 @@ class Compiler:
         self.capabilities = capabilities
         self._latest: Revision | None = None
 
+    @property
+    def latest(self) -> Revision | None:
+        """The products of the latest revision without errors."""
+        return self._latest
+
     def compile(self, modules: Iterable[Module], data: Mapping[str, Any] | None = None) -> Program:
         """The program of some modules. Raises CompileError with every error found."""
         revision = _Compilation(self, modules, self._latest).run(data)

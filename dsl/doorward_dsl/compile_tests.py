@@ -16,7 +16,7 @@ from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.check.fields import step
 from doorward_dsl.check.givens import Part, check_field, check_value, classify
 from doorward_dsl.check.withs import function_name
-from doorward_dsl.compile import compile_modules
+from doorward_dsl.compile import Compiler
 from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.program import Path, Program
 from doorward_dsl.resolve.globals import ModuleNames, exports, import_name, module_names
@@ -117,11 +117,13 @@ def compile_tests(
     operations: Mapping[str, str],
     data: Mapping[str, Any] | None = None,
     capabilities: Capabilities | None = None,
+    compiler: Compiler | None = None,
 ) -> TestProgram:
     """Check the test blocks of modules as parsed.
 
     `schemas` are those of the documents of each kind, `operations` names the section of each that holds the raw
-    operation: all else that is its own is worked out of that. Raises CompileError with every error in the blocks, and in
+    operation: all else that is its own is worked out of that. `compiler`, with the same schemas and capabilities, is kept from
+    an earlier revision of the same files. Raises CompileError with every error in the blocks, and in
     the modules.
     """
     modules = tuple(modules)
@@ -145,7 +147,8 @@ def compile_tests(
             lowerings.append(lowering)
     beside = [made for lowering in lowerings for made in lowering.modules()]
     try:
-        program = compile_modules([*modules, *beside], schemas=schemas, data=data, capabilities=capabilities)
+        compiler = compiler or Compiler(schemas=schemas, capabilities=capabilities)
+        program = compiler.compile([*modules, *beside], data)
     except CompileError as error:
         raise CompileError([*report, *error.diagnostics]) from None
     if report:
