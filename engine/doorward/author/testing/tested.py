@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
+from doorward.compile import Compiled, CompileOptions, Function, Replaced, Replacements, compile_program, run
 from doorward.decide.document import Clock, complete, schemas_of
 from doorward.decide.evaluate import Decider, Evaluator
 from doorward.decide.explain import Explainer
@@ -124,8 +124,9 @@ class Tested:
 
     @cached_property
     def _beside_replaceable(self) -> Compiled:
-        """The program of the tests' own values, compiled so that all of that can be replaced."""
-        return self.beside.replaceable(self._replaced_somewhere)
+        """The program of the tests' own values, compiled so that all of that can be replaced, whatever asks for it."""
+        whole = compile_program(self.tests.program, self.policies.data, options=CompileOptions(whole=True))
+        return whole.replaceable(self._replaced_somewhere)
 
     # --- decisions -------------------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ allow "by level" if { principal.claims.level; to_number(principal.claims.level) 
 score(x) := count(x)
 of_one(x) := 1
 real_score(x) := count(x)
+unread := 6
+directory_of := {"x": 0}
 """
 
 FILE = """package shop
