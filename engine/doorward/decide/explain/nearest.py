@@ -138,7 +138,8 @@ class Search:
                 witnessed = self._decision(fewer)
                 if witnessed is not None and witnessed.decision.verdict == verdict:
                     changes = fewer
-        return Nearest(verdict, changes)
+        # what can be had without another operation comes first
+        return Nearest(verdict, tuple(sorted(changes, key=lambda one: (one.derived, one.path[0], one.text))))
 
     # --- from one request to the next ---
 
