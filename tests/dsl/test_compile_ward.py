@@ -340,6 +340,7 @@ def test_absence_is_fine_where_it_restricts_or_is_handled(text: str) -> None:
 
 
 def test_an_import_that_only_tests_use_is_used() -> None:
-    given = 'import data.people\nimport data.never\ntest "t" {\n\tgiven principal.id := people.ana\n\twhen postgres connect\n\texpect block\n}'
-    (warning,) = compiled(f"package p\ngoverns postgres\n{given}\n").warnings
+    imports = "import data.people\nimport data.never"
+    tested = 'test "t" {\n\tgiven principal.id := people.ana\n\twhen postgres connect\n\texpect block\n}'
+    (warning,) = compiled(f"package p\ngoverns postgres\n{imports}\n{tested}\n").warnings
     assert warning.message == "import `data.never` unused"
