@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from doorward.compile import Compiled, CompileOptions, Function, Replaced, Replacements, compile_program, run
+from doorward.author.testing.withs import VALUE, data_at, first_value, modifiers
+from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
 from doorward.decide.document import Clock, complete, schemas_of
 from doorward.decide.evaluate import Decider, Evaluator
 from doorward.decide.explain import Explainer
@@ -20,13 +21,14 @@ from doorward.run.budget import Limits
 from doorward.run.context import CallContext
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.capabilities import Capabilities
+from doorward_dsl.check.withs import function_name
 from doorward_dsl.compile import compile_modules
 from doorward_dsl.compile_tests import SHARED, CompiledTest, TestProgram, compile_tests
 from doorward_dsl.diagnostics import Diagnostic, ParseError
 from doorward_dsl.parse import parse_module
 from doorward_dsl.program import Path, Program
 from doorward_dsl.source import NOWHERE
-from doorward_dsl.syntax import Body, ExprTerm, Literal, Module, Ref, Rule, Scalar, Term, Var
+from doorward_dsl.syntax import Assign, Body, ExprTerm, Literal, Module, Rule, Scalar, Term, Var
 
 __all__ = ["DEFAULT_NOW_NS", "SEED", "RuleTest", "Tested", "is_skipped", "is_test_rule"]
 
@@ -124,9 +126,8 @@ class Tested:
 
     @cached_property
     def _beside_replaceable(self) -> Compiled:
-        """The program of the tests' own values, compiled so that all of that can be replaced, whatever asks for it."""
-        whole = compile_program(self.tests.program, self.policies.data, options=CompileOptions(whole=True))
-        return whole.replaceable(self._replaced_somewhere)
+        """The program of the tests' own values, compiled so that all of that can be replaced."""
+        return self.beside.replaceable(self._replaced_somewhere)
 
     # --- decisions -------------------------------------------------------------------------------------------
 
@@ -200,16 +201,18 @@ class Tested:
         replacements: Replacements = _NOTHING_REPLACED,
     ) -> Value:
         """The value of a rule of the test program, or UNDEFINED. Raises EvaluationError."""
-        compiled = self._beside_replaceable if replacements else self.beside
-        function = self._functions.get((path, compiled))
+        withs, given = modifiers(replacements)
+        key = path, tuple((function_name(one.target), function_name(one.value)) for one in withs)
+        function = self._functions.get(key)
         if function is None:
-            term = Ref(Var("data", NOWHERE), tuple(Scalar(part, NOWHERE) for part in path), NOWHERE)
-            body: Body = (Literal(ExprTerm(term, NOWHERE), (), NOWHERE),)
-            function = self._functions[path, compiled] = compiled.prepare_value(body)
-        call = self.context(now_ns, shared, document)
-        if replacements:
-            Replaced(compiled, replacements).replace(call)
-        return run(function, call)
+            term = data_at(path)
+            if withs:
+                body: Body = (Literal(Assign(Var(VALUE, NOWHERE), term, NOWHERE), withs, NOWHERE),)
+                function = first_value(self._beside_replaceable.prepare(body))
+            else:
+                function = self.beside.prepare_value((Literal(ExprTerm(term, NOWHERE), (), NOWHERE),))
+            self._functions[key] = function
+        return run(function, self.context(now_ns, {**shared, **given}, document))
 
     def context(self, now_ns: int, shared: Mapping[str, Value], document: Value = UNDEFINED) -> CallContext:
         """A context for the test program: `shared` is what the running test keeps below `data`."""
