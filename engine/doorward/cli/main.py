@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from doorward.cli import ask, author, bundle, diff, evaluate, explain, fmt, repl, service, test
+from doorward.cli import ask, author, bundle, diff, evaluate, explain, fmt, lsp, repl, service, test
 
 __all__ = ["build", "main"]
 
@@ -40,6 +40,7 @@ def build() -> typer.Typer:
     test.register(app)
     fmt.register(app)
     bundle.register(app)
+    lsp.register(app)
     for entry in sorted(entry_points(group="doorward.commands"), key=lambda entry: entry.name):
         entry.load()(app)
     return app
