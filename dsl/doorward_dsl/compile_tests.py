@@ -135,6 +135,10 @@ def compile_tests(
         if not module.tests and not module.givens:
             continue
         names = module_names(module, exported, frozenset(), [])
+        if not module.tests:
+            fields = requests.fields(tuple(requests.kinds))
+            found = [classify(given.target, names, fields) for given in module.givens]
+            report += [one for one in found if isinstance(one, Diagnostic)]
         taken: dict[str, TestBlock] = {}
         for number, block in enumerate(module.tests):
             earlier = taken.setdefault(block.name, block)
@@ -150,10 +154,17 @@ def compile_tests(
         compiler = compiler or Compiler(schemas=schemas, capabilities=capabilities)
         program = compiler.compile([*modules, *beside], data)
     except CompileError as error:
-        raise CompileError([*report, *error.diagnostics]) from None
+        raise CompileError(_distinct([*report, *error.diagnostics])) from None
     if report:
-        raise CompileError(report)
+        raise CompileError(_distinct(report))
     return TestProgram(program, tuple(lowering.done(program) for lowering in lowerings))
+
+
+def _distinct(report: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each message once: what is given in all tests of a file is looked at in each of them."""
+    return list(
+        {(one.code, one.message, one.span.source.name, one.span.start): one for one in report}.values()
+    )
 
 
 def is_literal(term: Term) -> bool:
