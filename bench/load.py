@@ -1,7 +1,9 @@
-"""Loading: from files to an engine that answers, by the number of files; and again after one of them changed."""
+"""Loading: from files to an engine that answers, by the number of files; and again after one of them changed, came or
+went, or data changed."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import tempfile
 import time
@@ -11,11 +13,11 @@ from pathlib import Path
 from shutil import which
 
 from bench.measure import Contestant, Question
-from doorward.engine import Engine, ModuleCache, read_policies
+from doorward.engine import Engine, ModuleCache, TreeCache, read_policies
 
 __all__ = ["questions"]
 
-_SIZES = (250, 1_000, 4_000)
+_SIZES = (100, 500, 1_000, 4_000)
 _MODULE = """
 package acme.svc{n}
 
@@ -96,7 +98,10 @@ def _loading(root: Path, suffix: str, text: str) -> Question:
         of = f"{size:,} files, {lines:,} lines"
         contestants.append(Contestant(f"doorward, {of}", _load(tree)))
         if size == _SIZES[-1]:
-            contestants.append(Contestant(f"doorward, {of}, one changed", _reload(tree, suffix)))
+            revised = _Revised(tree, suffix, text)
+            for what in (revised.changed, revised.added, revised.deleted, revised.other_data):
+                name = what.__name__.replace("_", " ")
+                contestants.append(Contestant(f"doorward, {of}, {name}", revised.after(what)))
             if suffix == ".rego":
                 contestants.append(_opa(f"OPA, {of}", tree))
     note = "read, parse, check, compile, and answer once" + (
@@ -113,8 +118,8 @@ def _tree(tree: Path, size: int, suffix: str, text: str) -> Path:
     return tree
 
 
-def _answer(tree: Path, modules: ModuleCache | None = None) -> None:
-    engine = Engine(read_policies(tree), modules=modules)
+def _answer(tree: Path, modules: ModuleCache | None = None, files: TreeCache | None = None) -> None:
+    engine = Engine(read_policies(tree, known=files), modules=modules)
     if engine.statements:
         engine.decide(_REQUEST)
     elif engine.prepare("data.acme.svc7.allow").value(_REQUEST) is not True:
@@ -130,21 +135,56 @@ def _load(tree: Path) -> Callable[[], float]:
     return one_round
 
 
-def _reload(tree: Path, suffix: str) -> Callable[[], float]:
-    modules: ModuleCache | None = None
+class _Revised:
+    """One revision after another of the same tree, as the service makes them: each change is to another file."""
 
-    def one_round() -> float:
-        nonlocal modules
-        if modules is None:
-            modules = ModuleCache()
-            _answer(tree, modules)
-        changed = tree / f"svc11{suffix}"
-        changed.write_text(changed.read_text() + "\n# changed\n")
-        begin = time.perf_counter()
-        _answer(tree, modules)
-        return (time.perf_counter() - begin) * 1000
+    def __init__(self, tree: Path, suffix: str, text: str) -> None:
+        self._tree = tree
+        self._suffix = suffix
+        self._text = text
+        self._number = 10
+        self._modules = ModuleCache()
+        self._files = TreeCache()
+        self._loaded = False
 
-    return one_round
+    def after(self, change: Callable[[Path], None]) -> Callable[[], float]:
+        """From a change to the next answer."""
+
+        def one_round() -> float:
+            if not self._loaded:
+                self._loaded = True
+                _answer(self._tree, self._modules, self._files)
+                gc.collect()
+                gc.freeze()  # as the service does once it has loaded
+            self._number += 17
+            change(self._tree / f"svc{self._number % _SIZES[-1]}{self._suffix}")
+            begin = time.perf_counter()
+            _answer(self._tree, self._modules, self._files)
+            return (time.perf_counter() - begin) * 1000
+
+        return one_round
+
+    def changed(self, file: Path) -> None:
+        """One rule more in a file."""
+        file.write_text(f"{self._content(file)}\n\nchange{self._number} := {self._number}\n")
+
+    def added(self, file: Path) -> None:
+        """A file that was not there."""
+        self._content(self._tree / f"svc{_SIZES[-1] + self._number}{self._suffix}", write=True)
+
+    def deleted(self, file: Path) -> None:
+        """A file that is there no more."""
+        file.unlink()
+
+    def other_data(self, file: Path) -> None:
+        """Another value in a data file."""
+        (self._tree / "data.json").write_text(f'{{"limits": {{"daily": {self._number}}}}}')
+
+    def _content(self, file: Path, *, write: bool = False) -> str:
+        content = self._text.format(n=file.stem.removeprefix("svc")).lstrip()
+        if write:
+            file.write_text(content)
+        return content
 
 
 def _opa(name: str, tree: Path) -> Contestant:

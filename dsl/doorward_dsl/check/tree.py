@@ -7,10 +7,10 @@ trees are compared by looking at what differs alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import is_
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from doorward_dsl.resolve.globals import ROOTS
 from doorward_dsl.syntax import Call, Module, Ref, Rule, Scalar, Term, Var
@@ -21,6 +21,10 @@ Constant: TypeAlias = tuple[str, bool | str | int | Decimal | None]
 """A scalar with its kind, so that `1` and `true` differ."""
 
 Package: TypeAlias = tuple[str, ...]
+
+
+_MOST_GRAFTS: Final = 4
+"""Branches that are put in the place of others; from more on, joining all anew is quicker."""
 
 
 class Node:
@@ -140,20 +144,41 @@ class RuleTree:
                 known.append(module)
         before = {} if earlier is None else earlier.branches
         self.branches: dict[Package, _Branch] = {}
+        other: list[Package] = []
         for package, some in members.items():
             branch = before.get(package)
             if branch is None or len(branch.modules) != len(some) or not all(map(is_, branch.modules, some)):
                 branch = _grow(package, tuple(some), resolved)
+                other.append(package)
             self.branches[package] = branch
-        self.clashes = False
-        """Whether some package may be where a rule is."""
-        self.ways = Way((), 0)
+        self.ways: Way
         """The ways to all packages, those without rules too."""
-        self.root = self._join()
+        self.clashes: bool
+        """Whether some package may be where a rule is."""
+        if earlier is not None and len(other) <= _MOST_GRAFTS and self.branches.keys() == before.keys():
+            self.clashes, self.ways = earlier.clashes, earlier.ways
+            for package in other:
+                self._graft(package)
+        else:
+            self.clashes, self.ways = False, Way((), 0)
+            self._join()
+        self.root = self.ways.node or Node("data", ((), 0))
         self._everywhere = Places([self.root])
 
-    def _join(self) -> Node:
-        """The branches of all packages on one tree."""
+    def _graft(self, package: Package) -> None:
+        """Put the branch of a package in the place of an earlier one; the earlier tree keeps its own."""
+        way = self.ways = replace(self.ways, on=dict(self.ways.on))
+        ways = [way]
+        for name in package:
+            following = way.on[name]
+            way.on[name] = way = replace(following, on=dict(following.on))
+            ways.append(way)
+        way.branch = self.branches[package]
+        for way in reversed(ways):
+            way.node = self._joined(way)
+
+    def _join(self) -> None:
+        """Put the branches of all packages on one tree."""
         root = self.ways
         ways = [root]
         for package, branch in self.branches.items():
@@ -167,7 +192,6 @@ class RuleTree:
             way.branch = branch
         for way in reversed(ways):  # each after all that it leads to
             way.node = self._joined(way)
-        return root.node or Node("data", ((), 0))
 
     def _joined(self, way: Way) -> Node | None:
         own = None if way.branch is None else way.branch.root

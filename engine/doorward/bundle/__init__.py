@@ -7,7 +7,7 @@ from doorward.bundle.errors import BundleError, SignatureError
 from doorward.bundle.manifest import Manifest
 from doorward.bundle.policy_set import PolicySet, policies_from, policies_of
 from doorward.bundle.signatures import ALGORITHMS, Verification, sign
-from doorward.bundle.tree import fingerprint, git_commit, read_files, read_policies
+from doorward.bundle.tree import TreeCache, fingerprint, git_commit, read_files, read_policies
 
 __all__ = [
     "ALGORITHMS",
@@ -16,6 +16,7 @@ __all__ = [
     "Manifest",
     "PolicySet",
     "SignatureError",
+    "TreeCache",
     "Verification",
     "build_bundle",
     "bundle_files",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -54,9 +54,14 @@ def policies_from(sources: Mapping[str, str], data: Mapping[str, Any] | None = N
     return PolicySet(modules, document, _revision(contents))
 
 
-def policies_of(files: Iterable[tuple[str, bytes]], git_commit: str = "") -> PolicySet:
+def policies_of(
+    files: Iterable[tuple[str, bytes]],
+    git_commit: str = "",
+    known: MutableMapping[str, tuple[bytes, Source]] | None = None,
+) -> PolicySet:
     """The policy set of modules and data files by name, relative and with `/`, in order of name.
 
+    `known` are the modules of earlier sets by name, each with the very bytes it was made of; it is brought up to date.
     Raises PolicyError for whatever in any of them cannot be read as text or data.
     """
     problems: list[Diagnostic] = []
@@ -71,6 +76,10 @@ def policies_of(files: Iterable[tuple[str, bytes]], git_commit: str = "") -> Pol
                 [data_error(Source(name, ""), f"the policies are larger than {_MAX_BYTES} bytes")]
             )
         contents.append((name, content))
+        before = None if known is None else known.get(name)
+        if before is not None and before[0] is content:
+            sources.append(before[1])
+            continue
         try:
             source = Source(name, content.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
@@ -80,6 +89,8 @@ def policies_of(files: Iterable[tuple[str, bytes]], git_commit: str = "") -> Pol
             continue
         if PurePosixPath(name).suffix in MODULES:
             sources.append(source)
+            if known is not None:
+                known[name] = content, source
             continue
         try:
             documents.append((source, load(source)))
@@ -112,7 +123,6 @@ def _revision(contents: Iterable[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
     for name, content in sorted(contents):
         encoded = name.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:%d:" % (len(encoded), len(content)))  # lengths, so that no two sets read the same
-        digest.update(encoded)
-        digest.update(content)
+        # lengths, so that no two sets read the same
+        digest.update(b"%d:%d:%b%b" % (len(encoded), len(content), encoded, content))
     return digest.hexdigest()

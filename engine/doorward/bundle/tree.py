@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -20,26 +21,69 @@ from doorward.bundle.signatures import Verification
 from doorward_dsl.diagnostics import PolicyError
 from doorward_dsl.source import Source
 
-__all__ = ["fingerprint", "git_commit", "read_files", "read_policies"]
+__all__ = ["TreeCache", "fingerprint", "git_commit", "read_files", "read_policies"]
 
 _MAX_FILES: Final = 100_000
 
+_SUFFIXES: Final = tuple(MODULES | DATA)
 
-def read_policies(root: Path, verification: Verification | None = None) -> PolicySet:
+_SETTLED_NS: Final = 2_000_000_000
+"""What was written this shortly before it was read may be written again without a trace in its times."""
+
+
+class TreeCache:
+    """Remembers the files of a tree as they were last read. For one reader at a time."""
+
+    __slots__ = ("_contents", "sources")
+
+    def __init__(self) -> None:
+        self._contents: dict[str, tuple[tuple[int, ...], bytes]] = {}
+        self.sources: dict[str, tuple[bytes, Source]] = {}
+        """The modules, with the bytes they were made of."""
+
+    def read(self, files: Iterable[tuple[str, str]]) -> list[tuple[str, bytes]]:
+        """The contents of files by name; what looks as it did is not opened again. Raises OSError."""
+        known = self._contents
+        latest: dict[str, tuple[tuple[int, ...], bytes]] = {}
+        contents = []
+        settled = time.time_ns() - _SETTLED_NS
+        for name, path in files:
+            status = os.stat(path)  # noqa: PTH116 - thousands of files
+            seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            before = known.get(name)
+            content = before[1] if before is not None and before[0] == seen else _content(path)
+            if status.st_mtime_ns < settled and status.st_ctime_ns < settled:
+                latest[name] = seen, content
+            contents.append((name, content))
+        self._contents = latest
+        self.sources = {name: self.sources[name] for name in latest if name in self.sources}
+        return contents
+
+
+def read_policies(
+    root: Path, verification: Verification | None = None, *, known: TreeCache | None = None
+) -> PolicySet:
     """The policy set in a directory, of one file, or of a bundle, which is any file named `.tar.gz` or `.tgz`.
 
-    With `verification` only a bundle is taken, signed as it says. Raises PolicyError for what cannot be read as text
+    With `verification` only a bundle is taken, signed as it says. `known` has the files of a directory as they were when
+    it was last read. Raises PolicyError for what cannot be read as text
     or data, BundleError for a bundle that is none, SignatureError for what is not signed, and OSError for what cannot
     be read at all.
     """
     if verification is not None or (is_bundle(root) and not root.is_dir()):
         return read_bundle(root.read_bytes(), verification).policies
-    return policies_of(((name, path.read_bytes()) for name, path in sorted(_files(root))), git_commit(root))
+    known = TreeCache() if known is None else known
+    return policies_of(known.read(sorted(_files(root))), git_commit(root), known.sources)
 
 
 def read_files(root: Path) -> dict[str, bytes]:
     """The modules and data files of a directory, or the one file, by name. Raises PolicyError, OSError."""
-    return {name: path.read_bytes() for name, path in sorted(_files(root))}
+    return {name: _content(path) for name, path in sorted(_files(root))}
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()
 
 
 def fingerprint(root: Path) -> frozenset[tuple[str, int, int, int]]:
@@ -50,20 +94,20 @@ def fingerprint(root: Path) -> frozenset[tuple[str, int, int, int]]:
     found = set()
     for name, path in _files(root):
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116 - thousands of files
         except OSError:
             continue  # gone between listing and looking: the next look will show
         found.add((name, status.st_ino, status.st_mtime_ns, status.st_size))
     return frozenset(found)
 
 
-def _files(root: Path) -> Iterator[tuple[str, Path]]:
+def _files(root: Path) -> Iterator[tuple[str, str]]:
     """Names, relative and with `/`, and paths of all files that matter.
 
     Links are followed, but never in a circle.
     """
     if not root.is_dir():
-        yield root.name, root
+        yield root.name, str(root)
         return
     count = 0
     seen: set[tuple[int, int]] = set()
@@ -74,16 +118,17 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        place = Path(folder).relative_to(root).as_posix()
+        within = "" if place == "." else f"{place}/"
         for name in names:
-            path = Path(folder, name)
-            if name.startswith(".") or path.suffix not in MODULES | DATA:
+            if name.startswith(".") or not name.endswith(_SUFFIXES):
                 continue
             count += 1
             if count > _MAX_FILES:
                 raise PolicyError(
                     [data_error(Source(str(root), ""), f"there are more than {_MAX_FILES} files")]
                 )
-            yield path.relative_to(root).as_posix(), path
+            yield f"{within}{name}", f"{folder}/{name}"
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -11,7 +11,7 @@ from doorward.compile.answers import Answers
 from doorward.compile.findings import Failed, Findings, StatementInfo
 from doorward.compile.free import count_variables
 from doorward.compile.functions import emit_query, emit_value
-from doorward.compile.library import ALL_KINDS, Library, ProgramCode, gather, join
+from doorward.compile.library import ALL_KINDS, Library, ProgramCode, gather, link
 from doorward.compile.linker import Linker
 from doorward.compile.parts import Part, PartWriter
 from doorward.compile.plan import Block, RuleCall
@@ -162,7 +162,7 @@ class Compiled:
         every = {**self.code.units, **units}
         for part in (*(unit.part for unit in units.values()), *parts):
             linker.add(part)
-        join(linker, every, planner.numbers)
+        link(linker, every, planner.numbers)
         return linker
 
     def query(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from doorward.compile.changes import Change, change, replaced_keys
+from doorward.compile.choice import Choice, choose
 from doorward.compile.code import ALL_KINDS, FileCode, References, UnitCode, plan_file, plan_unit_code
 from doorward.compile.deciding import DECIDING_HELPERS, Decide, load_decision
 from doorward.compile.decision import Group, KindPlan, refined
 from doorward.compile.findings import StatementInfo
-from doorward.compile.index import make_tables
 from doorward.compile.linker import Linker
 from doorward.compile.parts import Part, PartWriter
 from doorward.compile.planner import Needs, Numbers, Planner, UnitKey, replaced_in
@@ -24,7 +25,7 @@ from doorward_dsl.check.tree import RuleTree
 from doorward_dsl.program import GovernedRule, GovernedStatement, Path, Program
 from doorward_dsl.syntax import Module
 
-__all__ = ["ALL_KINDS", "Library", "ProgramCode", "gather", "join"]
+__all__ = ["ALL_KINDS", "Library", "ProgramCode", "gather", "link"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +39,9 @@ class ProgramCode:
     numbers: Numbers
     units: Mapping[UnitKey, UnitCode]
     files: Mapping[tuple[GovernedStatement | GovernedRule, ...], FileCode]
+    linker: Linker
+    choices: Mapping[str, Choice]
+    """What is looked up and what is tried, by kind."""
     following: int
     """The number of the next file."""
 
@@ -78,17 +82,27 @@ class Library:
         self.units = gather(needs, self.planner, self.references, self._reusable(known), keep=keep)
         self.kinds: list[KindPlan] = []
         self.parts: list[Part] = [unit.part for unit in self.units.values()]
-        self.linker = Linker(self.tree)
+        self.linker = Linker(self.tree, earlier=None if known is None else known.linker)
         self.linker.namespace.update(DECIDING_HELPERS)
         for unit in self.units.values():
             self.linker.add(unit.part)
         kinds = sorted({ALL_KINDS}.union(*(file.kinds for file in self.files.values())))
-        names = {kind: self._decision(kind, at) for at, kind in enumerate(kinds)}
-        join(self.linker, self.units, self.planner.numbers)
-        self.deciders: dict[str, Decide] = {kind: self.linker.namespace[name] for kind, name in names.items()}
+        self._choices: dict[str, Choice] = {}
+        choices = {} if known is None else known.choices
+        names = {kind: self._decision(kind, at, choices.get(kind)) for at, kind in enumerate(kinds)}
+        namespace = link(self.linker, self.units, self.planner.numbers)
+        self.deciders: dict[str, Decide] = {kind: namespace[name] for kind, name in names.items()}
         self.planner.numbers.keep(self.units)
         self.code = ProgramCode(
-            program.tree, self.tree, replaced, self.planner.numbers, self.units, self.files, self._following
+            program.tree,
+            self.tree,
+            replaced,
+            self.planner.numbers,
+            self.units,
+            self.files,
+            self.linker,
+            self._choices,
+            self._following,
         )
 
     @property
@@ -119,33 +133,34 @@ class Library:
             and (key[0][:DEEPEST] not in places or unit.is_of(self.tree.find(key[0])))
         }
 
-    def _decision(self, kind: str, number: int) -> str:
+    def _decision(self, kind: str, number: int, earlier: Choice | None) -> str:
         """Add the decision function of a kind; its name."""
-        members = [(file, at) for file in self.files.values() for at in file.speaking(kind)]
-        tables = make_tables([file.guards[at] for file, at in members]) if self.planner.indexed else ()
-        looked_up = frozenset[int]().union(*(table.positions for table in tables))
-        tried: dict[FileCode, list[int]] = {}
-        alone: dict[FileCode, list[int]] = {}
-        for position, (file, at) in enumerate(members):
-            (alone if position in looked_up else tried).setdefault(file, []).append(at)
+        files = [file for file in self.files.values() if file.speaking(kind)]
+        if earlier is not None and earlier.suits(files, kind):
+            choice = Choice(files, earlier.looked_up, earlier.tried, earlier.tables)
+        else:
+            choice = choose(files, kind, indexed=self.planner.indexed)
+        self._choices[kind] = choice
         groups: list[Group] = []
         called: list[str] = []
-        for file, some in tried.items():
-            planned, part = file.grouped(tuple(some), self.planner, keep=self._keep)
+        functions: dict[int, str] = {}
+        for at, some in choice.tried.items():
+            planned, part = files[at].grouped(some, self.planner, keep=self._keep)
             groups += planned
             called += [name for name, _ in part.functions]
             self._add(part)
-        for file, some in alone.items():
-            self._add(file.alone(tuple(some), self.planner, keep=self._keep))
-        functions = {position: members[position][0].name(members[position][1]) for position in looked_up}
+        for at, positions in choice.looked_up.items():
+            file = files[at]
+            self._add(file.alone(tuple(positions), self.planner, keep=self._keep))
+            functions.update({position: file.name(one) for one, position in positions.items()})
         if self._keep:
-            statements = tuple([refined(file.planned[at][1]) for file, at in members])
-            self.kinds.append(KindPlan(kind, tuple(groups), statements, tables))
-        if len(called) == 1 and not tables:
+            statements = [refined(file.planned[at][1]) for file in files for at in file.speaking(kind)]
+            self.kinds.append(KindPlan(kind, tuple(groups), tuple(statements), choice.tables))
+        if len(called) == 1 and not choice.tables:
             return called[0]
         name = f"d{number}"
         writer = PartWriter(f"{name}_", self.planner.numbers, keep=self._keep)
-        load_decision(called, [(table, functions) for table in tables], writer, name)
+        load_decision(called, [(table, functions) for table in choice.tables], writer, name)
         self._add(writer.done())
         return name
 
@@ -189,9 +204,9 @@ def gather(
     return found
 
 
-def join(linker: Linker, units: Mapping[UnitKey, UnitCode], numbers: Numbers) -> None:
-    """Settle what the parts of a linker leave open, with these units."""
-    linker.join(
+def link(linker: Linker, units: Mapping[UnitKey, UnitCode], numbers: Numbers) -> dict[str, Any]:
+    """The namespace of the parts that a linker was given, among these units."""
+    return linker.link(
         (
             unit.plan.id,
             numbers.names[unit.plan.id],

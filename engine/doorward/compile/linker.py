@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import FunctionType
+from collections.abc import Iterable, Sequence
+from types import CodeType, FunctionType
 from typing import Any, Final
 
 from doorward.compile.outline import UnitKind
@@ -67,38 +67,66 @@ class Linker:
     """The namespace of the generated code of one revision, or of a query over it (`base`).
 
     All functions are made anew from their code, so that they call those of their own revision. It grows while a revision
-    is linked, and only then.
+    is linked, and only then. `earlier` is the linker of a revision that has much in common with this one.
     """
 
-    def __init__(self, tree: Node, base: Linker | None = None) -> None:
+    def __init__(self, tree: Node, base: Linker | None = None, earlier: Linker | None = None) -> None:
         self._tree = tree
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
+        self._earlier = earlier
+        self._parts: dict[Part, None] = {}
+        self._constants: dict[str, object] = {}
+        self._functions: dict[str, CodeType] = {}
         self._places: dict[tuple[str, ...], Place] = {}
-        self._late: list[Part] = []
-        """Those with names for what is known only when all is there."""
 
     def add(self, part: Part) -> None:
-        """Put the functions and constants of a part in the namespace."""
-        namespace = self.namespace
-        namespace.update(part.constants)
-        for name, code in part.functions:
-            namespace[name] = FunctionType(code, namespace, name)
-        if part.tables or part.rows or part.places or part.overlays:
-            self._late.append(part)
+        """Take in a part."""
+        self._parts[part] = None
 
-    def join(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> None:
-        """Settle what the parts call tables, places and units below a path.
+    def link(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> dict[str, Any]:
+        """The namespace with all functions and constants of the parts.
 
         `units` are all there are: number, name, the document's path and kind, and whether it is all of the document.
         """
+        self._gather()
         namespace = self.namespace
-        for part in self._late:
-            for name, how, buckets in part.tables:
-                table: Any = {
-                    value: tuple([namespace[function] for function in functions])
-                    for value, functions in buckets.items()
+        namespace.update(self._constants)
+        namespace.update(
+            {name: FunctionType(code, namespace, name) for name, code in self._functions.items()}
+        )
+        self._join([part for part in self._parts if part.is_open], units)
+        return namespace
+
+    def _gather(self) -> None:
+        """All functions and constants: those of the earlier revision, but for what is gone, and what is new."""
+        earlier, self._earlier = self._earlier, None
+        fresh: Iterable[Part] = self._parts
+        if earlier is not None:
+            self._constants, self._functions = dict(earlier._constants), dict(earlier._functions)
+            for part in earlier._parts.keys() - self._parts.keys():
+                for constant in part.constants:
+                    del self._constants[constant]
+                for name, _ in part.functions:
+                    del self._functions[name]
+            fresh = self._parts.keys() - earlier._parts.keys()
+        for part in fresh:
+            self._constants.update(part.constants)
+            self._constants.update(part.builtins)
+            self._functions.update(part.functions)
+
+    def _join(
+        self, parts: Sequence[Part], units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]
+    ) -> None:
+        """Settle what parts call tables, places and units below a path."""
+        namespace = self.namespace
+        for part in parts:
+            for name, table, names in part.tables:
+                at = {position: namespace[function] for position, function in names.items()}
+                by_value: Any = {
+                    value: tuple([at[position] for position in positions])
+                    for value, positions in table.buckets.items()
                 }
-                namespace[name] = Prefixes(table) if how == "prefix" else table
+                namespace[name] = Prefixes(by_value) if table.how == "prefix" else by_value
             for name, row in part.rows:
                 namespace[name] = tuple([namespace[function] for function in row])
             for name, path in part.places:
@@ -106,7 +134,7 @@ class Linker:
                 if node is None:
                     raise AssertionError(f"not a place: {path}")
                 namespace[name] = self._add_places(node)
-        overlays = [overlay for part in self._late for overlay in part.overlays]
+        overlays = [overlay for part in parts for overlay in part.overlays]
         if not overlays and not self._places:
             return
         documents = [

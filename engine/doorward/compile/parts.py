@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from doorward.compile.outline import How, Table
+from doorward.compile.outline import Table
 from doorward.compile.planner import Numbers
 from doorward.run.builtins import BUILTINS
 from doorward.run.errors import BuiltinError
@@ -29,8 +29,10 @@ class Part:
 
     functions: tuple[tuple[str, CodeType], ...]
     constants: Mapping[str, object]
-    tables: tuple[tuple[str, How, Mapping[Any, tuple[str, ...]]], ...]
-    """By the name of a table: for each value, the names of the functions that it can concern."""
+    """Of names that no other part has."""
+    builtins: Mapping[str, object]
+    tables: tuple[tuple[str, Table, Mapping[int, str]], ...]
+    """Names of tables, and the names of the functions at their positions."""
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     """Names of tuples of functions, and the names of those."""
     places: tuple[tuple[str, tuple[str, ...]], ...]
@@ -39,6 +41,11 @@ class Part:
     """Names for the units at and below paths that a `with` replaces."""
     trees: tuple[ast.stmt, ...]
     """The functions as syntax, where they are kept for people to read."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some of its names stand for what others have."""
+        return bool(self.tables or self.rows or self.places or self.overlays)
 
 
 class PartWriter:
@@ -51,7 +58,8 @@ class PartWriter:
         self._functions: list[tuple[str, CodeType]] = []
         self._constants: dict[str, object] = {}
         self._names: dict[int, str] = {}
-        self._tables: list[tuple[str, How, Mapping[Any, tuple[str, ...]]]] = []
+        self._builtins: dict[str, object] = {}
+        self._tables: list[tuple[str, Table, Mapping[int, str]]] = []
         self._rows: list[tuple[str, tuple[str, ...]]] = []
         self._places: dict[tuple[str, ...], str] = {}
         self._overlays: dict[tuple[str, ...], str] = {}
@@ -75,7 +83,7 @@ class PartWriter:
         if builtin is None:
             return self.constant(_missing(name)), False
         known = f"f_{name.replace('.', '_')}"
-        self._constants[known] = builtin.call
+        self._builtins[known] = builtin.call
         return known, builtin.needs_call
 
     def place(self, path: tuple[str, ...]) -> str:
@@ -89,8 +97,7 @@ class PartWriter:
     def table(self, table: Table, functions: Mapping[int, str]) -> str:
         """The name of a table of functions that are known by their names."""
         name = f"{self._prefix}t{len(self._tables)}"
-        buckets = {value: tuple([functions[at] for at in ats]) for value, ats in table.buckets.items()}
-        self._tables.append((name, table.how, buckets))
+        self._tables.append((name, table, functions))
         return name
 
     def row(self, functions: Iterable[str]) -> str:
@@ -118,6 +125,7 @@ class PartWriter:
         return Part(
             tuple(self._functions),
             self._constants,
+            self._builtins,
             tuple(self._tables),
             tuple(self._rows),
             tuple((name, path) for path, name in self._places.items()),

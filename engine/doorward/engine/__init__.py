@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doorward.bundle import PolicySet, fingerprint, policies_from, read_policies
+from doorward.bundle import PolicySet, TreeCache, fingerprint, policies_from, read_policies
 from doorward.engine.engine import Engine, compile_policies
 from doorward.engine.modules import ModuleCache
 
@@ -10,6 +10,7 @@ __all__ = [
     "Engine",
     "ModuleCache",
     "PolicySet",
+    "TreeCache",
     "compile_policies",
     "fingerprint",
     "policies_from",
