@@ -85,7 +85,7 @@ class Emitter(LoopWriter):
 
     def _known(self) -> tuple[Any, ...]:
         facts = set(self._arrays), dict(self.domains), dict(self.kinds), dict(self.members)
-        return self.context, list(self._contexts), *facts, self.in_order, self.unpaid, self.unproven
+        return self.context, list(self._contexts), *facts, self.in_order, self.unpaid, list(self.unproven)
 
     def _forget(self, known: tuple[Any, ...]) -> None:
         self.context, self._contexts, *facts, self.in_order, self.unpaid, self.unproven = known

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from doorward.compile.plan import Const
 from doorward.run.values import Value, key, number
+from doorward_dsl.signatures import signatures
 from doorward_dsl.syntax import (
     Array,
     ArrayComprehension,
@@ -25,7 +26,7 @@ from doorward_dsl.syntax import (
     Term,
     Var,
 )
-from doorward_dsl.walk import deep_terms
+from doorward_dsl.walk import deep_terms, deep_withs
 
 __all__ = [
     "Comprehension",
@@ -45,7 +46,19 @@ _GLOBALS = ("data", "input")
 def count_variables(*terms: Term, body: Body = ()) -> Counter[str]:
     """How often each local variable occurs in the terms and the body."""
     names = (term.name for term in deep_terms(*terms, bodies=(body,)) if isinstance(term, Var))
-    return Counter(name for name in names if name not in _GLOBALS)
+    found = Counter(name for name in names if name not in _GLOBALS)
+    found.subtract(_functions(*terms, body=body))
+    return +found
+
+
+def _functions(*terms: Term, body: Body) -> Iterator[str]:
+    """The names that `with` has for built-ins in place of variables: what it replaces, and what it puts there."""
+    for modifier in deep_withs(*terms, bodies=(body,)):
+        head, _ = dotted(modifier.target)
+        if head not in _GLOBALS:
+            yield head
+            if isinstance(modifier.value, Var) and modifier.value.name in signatures():
+                yield modifier.value.name
 
 
 def needs(term: Term, bound: Collection[str], uses: Counter[str]) -> set[str]:
