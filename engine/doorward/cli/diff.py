@@ -14,6 +14,7 @@ import typer
 from doorward.cli.output import (
     CAPABILITIES_HELP,
     NO,
+    UNAVAILABLE,
     USAGE,
     fail,
     print_json,
@@ -44,6 +45,10 @@ def diff(
     catalogue: Annotated[
         Path | None, typer.Option(help="Catalogue of the backend, where the log holds none.")
     ] = None,
+    now_ns: Annotated[
+        int | None,
+        typer.Option(help="The instant of requests that name none, in nanoseconds since 1970. Default: now."),
+    ] = None,
     allowed: Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)] = None,
     ignored: Annotated[
         list[str] | None,
@@ -58,9 +63,10 @@ def diff(
     """Decide logged requests under old and new policies, and say for whom what would change.
 
     Each is decided at the instant at which it was decided, with what the world answered then. Exit status 0 if no
-    gateway would do anything else, 1 if some would (see --allow).
+    gateway would do anything else, 1 if some would (see --allow) or policies have errors, 3 if the log, the catalogue or a
+    revision cannot be read.
     """
-    from doorward.author.diff import open_policies, read_log, render, replay
+    from doorward.author.diff import LogError, RevisionError, open_policies, read_log, render, replay
     from doorward.author.diff.compare import KINDS
     from doorward.engine import Engine, ModuleCache
     from doorward.facts.postgres import AnalysisCache
@@ -70,19 +76,19 @@ def diff(
     if unknown:
         raise fail(f"--allow: `{unknown[0]}` is none of {', '.join(KINDS)}", USAGE)
     with reported(as_json=as_json):
-        limits = read_allowed(allowed)
-        analyses, modules = AnalysisCache(), ModuleCache()
-        # one cache for both: what a statement does, no policy changes, and most files are the same
-        before, after = (
-            Engine(open_policies(side, other), analyses=analyses, modules=modules, capabilities=limits)
-            for side, other in ((old, new), (new, old))
-        )
         try:
+            limits = read_allowed(allowed)
+            analyses, modules = AnalysisCache(), ModuleCache()
+            # one cache for both: what a statement does, no policy changes, and most files are the same
+            before, after = (
+                Engine(open_policies(side, other), analyses=analyses, modules=modules, capabilities=limits)
+                for side, other in ((old, new), (new, old))
+            )
             known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
-        except CatalogueError as error:
-            raise fail(str(error), NO) from None
-        with _progress(requests) as step:
-            report = replay(before, after, read_log(requests, known), progress=step)
+            with _progress(requests) as step:
+                report = replay(before, after, read_log(requests, known), now_ns=now_ns, progress=step)
+        except (CatalogueError, LogError, RevisionError) as error:
+            raise fail(str(error), UNAVAILABLE) from None
     if as_json:
         print_json({"old": before.revision, "new": after.revision, **report.to_dict()})
     else:

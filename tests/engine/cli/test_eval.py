@@ -72,7 +72,7 @@ def test_formats_are_those_of_opa(tree: Path, query: str, form: str) -> None:
     options = ["--format", form, "--input", str(tree / "input.json")]
     files = ["--data", str(tree / "roles.rego"), "--data", str(tree / "data.json")]
     theirs = subprocess.run(
-        [OPA, "eval", *options, *files, query], capture_output=True, text=True, check=False
+        [str(OPA), "eval", *options, *files, query], capture_output=True, text=True, check=False
     )
     ours = run(query, *options, "--data", tree)
     assert (ours.exit_code, theirs.returncode) == (0, 0)

@@ -23,16 +23,23 @@ _REMEMBERED: Final = 200_000
 
 
 def replay(
-    old: Engine, new: Engine, logged: Iterable[Logged], *, progress: Callable[[], None] = lambda: None
+    old: Engine,
+    new: Engine,
+    logged: Iterable[Logged],
+    *,
+    now_ns: int | None = None,
+    progress: Callable[[], None] = lambda: None,
 ) -> Report:
     """Decide every request under both, at the instant at which it was decided, and say what differs.
+
+    `now_ns` is the instant of requests that name none; without it the present one, the same for all.
 
     What the world answered then (`effects`) is answered again; nothing is asked of it now. `progress` is called for each
     request. Requests that are none are counted, and named by the first of them.
     """
     report = Report()
     timeless = not (reads_clock(old.program) or reads_clock(new.program))
-    now = time.time_ns()  # one instant for all requests that name none
+    now = time.time_ns() if now_ns is None else now_ns
     known: dict[Any, tuple[Decision, Decision]] = {}
     for one in logged:
         progress()

@@ -218,7 +218,7 @@ def test_no_change_is_0_and_what_cannot_be_read_is_not(folder: Path) -> None:
     assert (same.exit_code, same.stdout) == (0, "5 requests, none decided otherwise\n")
     assert run(folder / "old", folder / "old", folder / "none.jsonl").exit_code == 3
     unknown = run(folder / "old", "no-such-revision", folder / "log.jsonl")
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 3
     assert "`no-such-revision` is neither a path nor a git revision with policies" in unknown.stderr
 
 
@@ -235,6 +235,8 @@ def test_requests_may_be_a_folder_of_files(folder: Path) -> None:
         folder / "requests",
         "--catalogue",
         folder / "catalogue.json",
+        "--now-ns",
+        instant(12),
         "--json",
     )
     (group,) = json.loads(told.stdout)["groups"]
