@@ -44,6 +44,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Check policies and data: every error and warning, with its place. Exit status 1 if there are errors."""
+    from doorward.author.testing import check_tests
     from doorward.engine import Engine, read_policies
     from doorward_dsl import PolicyError
 
@@ -52,6 +53,7 @@ def check(
         try:
             # compiled all the way: what passes here is what `serve` takes
             engine = Engine(policy_set, strict=strict, capabilities=read_allowed(allowed))
+            check_tests(policy_set, capabilities=read_allowed(allowed))
         except PolicyError as error:
             if as_json:
                 print_json({"diagnostics": [diagnostic_json(d) for d in error.diagnostics]})

@@ -13,6 +13,7 @@ from doorward.author.testing.files import FileError, FilesBelow, ReadFile
 from doorward.author.testing.results import Failure, Outcome, Place, TestInfo, TestResult, TestRun
 from doorward.author.testing.run import list_tests, run_tests
 from doorward.author.testing.suite import DEFAULT_TIMEOUT_S
+from doorward.author.testing.tested import check_tests
 
 __all__ = [
     "DEFAULT_TIMEOUT_S",
@@ -25,6 +26,7 @@ __all__ = [
     "TestInfo",
     "TestResult",
     "TestRun",
+    "check_tests",
     "list_tests",
     "run_tests",
 ]

@@ -30,7 +30,7 @@ from doorward_dsl.program import Path, Program
 from doorward_dsl.source import NOWHERE
 from doorward_dsl.syntax import Assign, Body, ExprTerm, Literal, Module, Rule, Scalar, Term, Var
 
-__all__ = ["DEFAULT_NOW_NS", "SEED", "RuleTest", "Tested", "is_skipped", "is_test_rule"]
+__all__ = ["DEFAULT_NOW_NS", "SEED", "RuleTest", "Tested", "check_tests", "is_skipped", "is_test_rule"]
 
 DEFAULT_NOW_NS: Final = 1_767_614_400_000_000_000
 """The instant at which tests happen that give none: Monday, 2026-01-05T12:00:00Z."""
@@ -229,6 +229,20 @@ class Tested:
     def blocks(self) -> tuple[CompiledTest, ...]:
         """The test blocks of `.ward` files."""
         return self.tests.tests
+
+
+def check_tests(policies: PolicySet, *, capabilities: Capabilities | None = None) -> None:
+    """Raises PolicyError with whatever is wrong in the test blocks of a policy set, or in its modules."""
+    modules = _parsed(policies)
+    if any(module.tests or module.givens for module in modules):
+        kinds = kinds_of(policies)
+        compile_tests(
+            modules,
+            schemas=schemas_of(kinds),
+            operations={name: kind.operation for name, kind in kinds.items()},
+            data=policies.data,
+            capabilities=capabilities,
+        )
 
 
 def _parsed(policies: PolicySet) -> list[Module]:

@@ -76,6 +76,13 @@ def test_errors_in_tests_are_shown_with_their_place(tree: Path) -> None:
     assert json.loads(as_json.stdout)["diagnostics"][0]["line"] == 6
 
 
+def test_check_looks_at_tests_too(tree: Path) -> None:
+    assert CliRunner().invoke(application(), ["check", str(tree)]).exit_code == 0
+    (tree / "p_test.ward").write_text(TEST.replace("\twhen", "\tgiven princpal.id := 1\n\twhen"))
+    checked = CliRunner().invoke(application(), ["check", str(tree)])
+    assert (checked.exit_code, "did you mean `principal`?" in checked.stderr) == (1, True)
+
+
 def test_threshold(tree: Path) -> None:
     result = run(tree, "--threshold", "100")
     assert result.exit_code == 4
@@ -178,7 +185,8 @@ class Watched:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.lines: Queue[str] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -200,6 +208,9 @@ def watched(tree: Path) -> Iterator[Watched]:
     yield command
     command.process.kill()
     command.process.wait()
+    command.reader.join()
+    if command.process.stdout is not None:
+        command.process.stdout.close()
 
 
 def test_watch(watched: Watched, tree: Path) -> None:
