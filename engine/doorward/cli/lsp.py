@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -39,8 +38,10 @@ def lsp(
     Speaks the language server protocol over standard input and output. Exit status 0 if the editor asked for the end,
     1 if it went away without; 3 if the extra `author` is not installed, or the port not free.
     """
-    if find_spec("pygls") is None:
-        raise fail("the language server needs `pip install 'doorward[author]'`", UNAVAILABLE)
+    try:
+        import pygls  # noqa: F401
+    except ImportError:
+        raise fail("the language server needs `pip install 'doorward[author]'`", UNAVAILABLE) from None
     from doorward.author.lsp import serve_stdio, serve_tcp
 
     handler = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()

@@ -106,6 +106,9 @@ class Editor:
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
         return uri
 
+    def is_open(self, name: str) -> bool:
+        return self.uri(name) in self._versions
+
     def change(self, name: str, text: str) -> None:
         uri = self.uri(name)
         self._versions[uri] += 1
@@ -123,6 +126,7 @@ class Editor:
 
     def close(self, name: str) -> None:
         uri = self.uri(name)
+        del self._versions[uri]
         self.client.text_document_did_close(
             types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri))
         )
