@@ -54,6 +54,40 @@ def test_what_a_path_has_met_a_call_further_on_may_take(rule: str) -> None:
     assert engine.query("x = data.t.p", {"ab": [1, 2, 3]}) == [{"x": 3}]
 
 
+@pytest.mark.parametrize("target", ["data[2]", "input[2]", "data.z[true]", "input.a[null]", "data[[1]]"])
+def test_what_a_with_replaces_is_a_path_of_strings(target: str) -> None:
+    with pytest.raises(CompileError, match="must be a path of constant strings"):
+        Engine.from_sources({"t.rego": f"package t\n\np if {{ data.z with {target} as 3 }}\n"}, {"z": 1})
+
+
+def test_what_a_with_replaces_depends_on_no_variable() -> None:
+    with pytest.raises(CompileError, match="var `y` is unsafe") as raised:
+        Engine.from_sources({"t.rego": 'package t\n\np if { y := "a"; input with input[y] as 3 }\n'})
+    assert raised.value.code == "rego_unsafe_var_error"
+
+
+def test_an_undefined_head_of_a_statement_is_no_fault_of_the_engine() -> None:
+    text = 'package t\n\ngoverns postgres\n\ncredential "" ttl 5m as data.nobody\nallow "x"\n'
+    engine = Engine.from_sources({"t.ward": text})
+    decision = engine.decide({"action": {"name": "issue_credential"}, "resource": {"kind": "postgres"}})
+    assert {error.code for error in decision.errors} == {"eval_type_error"}
+
+
+def test_an_escape_that_is_none_is_a_mistake_in_a_template() -> None:
+    engine = Engine.from_sources({"t.rego": "package t\n\np := strings.render_template(input, {})\n"})
+    with pytest.raises(EvaluationError, match="invalid syntax in a quoted string"):
+        engine.query("x = data.t.p", '{{"\\x41"}}', strict_builtin_errors=True)
+
+
+def test_a_schema_within_a_schema_stays_under_our_rules() -> None:
+    """`$schema` inside would hand its part to a validator whose patterns may take for ever."""
+    engine = Engine.from_sources({"t.rego": "package t\n\np := json.match_schema(input.a, input.b)\n"})
+    inner = {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a+)+$"}
+    document = {"a": ["a" * 60 + "!"], "b": {"items": inner}}
+    (answer,) = engine.query("data.t.p = [x, _]", document)
+    assert answer["x"] is False
+
+
 def test_an_answer_that_is_too_deep_is_an_error() -> None:
     deep: list[object] = []
     for _ in range(5_000):

@@ -34,6 +34,14 @@ def check_with(modifier: With, tree: RuleTree, allowed: Capabilities | None = No
         if allowed is not None and named in signatures() and not allowed.allows(named):
             yield disallowed(named, term.span)
             return
+    if is_global(target, "input") or is_global(target):
+        step = next((step for step in _path(target) if not _is_text(step)), None)
+        if step is not None:
+            what = f"var `{step.name}` is unsafe: " if isinstance(step, Var) else ""
+            code = "rego_unsafe_var_error" if what else "rego_type_error"
+            message = f"{what}the target of `with` must be a path of constant strings"
+            yield Diagnostic(code, message, step.span)
+            return
     if is_global(target, "input"):
         return
     if is_global(target):
@@ -53,8 +61,16 @@ def check_with(modifier: With, tree: RuleTree, allowed: Capabilities | None = No
     yield from _check_arity(modifier, signature.name, signature.arity, tree)
 
 
+def _path(target: Term) -> tuple[Term, ...]:
+    return target.path if isinstance(target, Ref) else ()
+
+
+def _is_text(term: Term) -> bool:
+    return isinstance(term, Scalar) and isinstance(term.value, str)
+
+
 def _check_document(modifier: With, tree: RuleTree) -> Iterator[Diagnostic]:
-    path = modifier.target.path if isinstance(modifier.target, Ref) else ()
+    path = _path(modifier.target)
     node = tree.root
     for index, term in enumerate(path):
         key = constant(term)

@@ -76,7 +76,7 @@ class PayloadMaker:
 
     def _texts(self, members: Value) -> list[str]:
         if not members:
-            raise EvaluationError("a part of this statement's head is undefined", self._span)
+            raise TypeMismatchError("a part of this statement's head is undefined", self._span)
         texts = ordered(map(unkey, members))
         for text in texts:
             if type(text) is not str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorward.run.errors import EvaluationError, TypeMismatchError
+from doorward.run.errors import TypeMismatchError
 from doorward.run.reference.solver import Env, Solver
 from doorward.run.reference.targets import field_path, read_target
 from doorward.run.reference.world import World
@@ -31,7 +31,7 @@ def payload_of(solver: Solver, statement: Statement, env: Env, world: World) -> 
     def text(term: Term) -> str:
         values = [value for value, _ in solver.values(term, env, world)]
         if not values:
-            raise EvaluationError("a part of this statement's head is undefined", statement.span)
+            raise TypeMismatchError("a part of this statement's head is undefined", statement.span)
         for value in values:
             if not isinstance(value, str):
                 raise TypeMismatchError(
