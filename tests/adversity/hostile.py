@@ -23,6 +23,8 @@ from doorward.run.budget import Limits
 from doorward.run.errors import EvaluationError
 from doorward_dsl import PolicyError
 
+from .hostile_builtins import WORK
+
 __all__ = ["CASES", "Case"]
 
 _MEMORY: Final = 2 << 30
@@ -239,6 +241,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "tokens of many parts": _rules("q := io.jwt.decode(input)", lambda: "a." * 500_000),
     "a certificate of nothing": _rules("q := crypto.x509.parse_certificates(input)", lambda: "A" * 100_000),
+    **{name: _rules(text, document) for name, (text, document) in WORK.items()},
     # depth
     "deep input": _rules("q := input", lambda: _nested(5_000)),
     "deep input walked": _rules(

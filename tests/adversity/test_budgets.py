@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from .hostile import CASES
+from .hostile_builtins import WORK
 
 _ANSWERS = {"answer", "undefined", "invalid request", "allow", "block"}
 _CPU_SECONDS = 20.0
+_BUILTIN_CPU_SECONDS = 8.0
+"""Many of these took minutes where they were not paid for; under their budget they take parts of a second."""
 _MEGABYTES = 800
 
 
@@ -33,5 +36,5 @@ def test_it_ends(name: str, ends: dict[str, dict[str, Any]]) -> None:
         part in _ANSWERS or part.startswith(("eval_", "rego_")) for part in parts
     ), one
     assert "eval_internal_error" not in parts, one
-    assert one["cpu_s"] < _CPU_SECONDS, one
+    assert one["cpu_s"] < (_BUILTIN_CPU_SECONDS if name in WORK else _CPU_SECONDS), one
     assert one["rss_mb"] < _MEGABYTES, one

@@ -38,6 +38,8 @@ __all__ = [
 
 _NOTHING: tuple[Any, ...] = ()
 _COLLECTIONS = frozenset({dict, list, tuple, set, frozenset})
+_SEQUENCES = frozenset({list, tuple})
+_ORDERING_STEPS = 16
 
 
 def get(source: Value, index: Value) -> Value:
@@ -229,7 +231,9 @@ def same(call: CallContext, left: Value, right: Value) -> bool:
 def order(call: CallContext, left: Value, right: Value) -> int:
     """How two values compare in Rego's order; collections are paid for by their size."""
     if type(left) in _COLLECTIONS and type(right) in _COLLECTIONS:
-        call.charge(1 + len(left) + len(right))
+        # sets and objects are put in order first
+        each = 1 if type(left) in _SEQUENCES else _ORDERING_STEPS
+        call.charge(1 + each * (len(left) + len(right)))
     return compare(left, right)
 
 
