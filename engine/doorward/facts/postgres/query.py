@@ -52,16 +52,16 @@ class Queries:
             return scope
         ctes = Ctes(scope.ctes)
         inside = Scope(scope.names, scope.outer, ctes, scope.windows)
-        for node in clause.ctes:
+        for place, node in enumerate(clause.ctes):
             self._context.step(node)
             if node.ctename in ctes.here:
                 raise Opaque(f"the name `{node.ctename}` stands twice in WITH")
             if clause.recursive:
-                ctes.here[node.ctename] = Cte(node, inside, recursive=True)
+                ctes.here[node.ctename] = Cte(node, inside, recursive=True, place=place)
             else:
-                cte = Cte(node, inside, recursive=False)
-                ctes = Ctes(ctes, {node.ctename: cte})
-                inside = Scope(scope.names, scope.outer, ctes, scope.windows)
+                earlier = Ctes(scope.ctes, ctes.here, before=place)
+                within = Scope(scope.names, scope.outer, earlier, scope.windows)
+                cte = ctes.here[node.ctename] = Cte(node, within, recursive=False, place=place)
                 self.cte(cte)
         if clause.recursive:
             for cte in ctes.here.values():

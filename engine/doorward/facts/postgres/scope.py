@@ -86,6 +86,8 @@ class Cte:
     node: Any
     scope: Scope
     recursive: bool
+    place: int = 0
+    """Where it stands in its WITH."""
     fields: tuple[Field, ...] | None = None
     running: bool = False
     referred_to_itself: bool = False
@@ -97,13 +99,17 @@ class Ctes:
 
     outer: Ctes | None
     here: dict[str, Cte] = field(default_factory=dict)
+    """Of one WITH, whose parts share it."""
+    before: int | None = None
+    """Only those that stand before this place are in force; all, where it is None."""
 
     def find(self, name: str) -> Cte | None:
         """The innermost one of that name."""
         level: Ctes | None = self
         while level is not None:
-            if name in level.here:
-                return level.here[name]
+            found = level.here.get(name)
+            if found is not None and (level.before is None or found.place < level.before):
+                return found
             level = level.outer
         return None
 

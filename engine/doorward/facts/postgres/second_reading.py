@@ -40,6 +40,7 @@ _GRAMMAR: Final = frozenset(
 
 _STEPS_PER_TOKEN: Final = 60
 _MAX_IDENTIFIER: Final = 63
+_PLACES: Final = "doorward_places"
 
 _FAMILIES: Final[dict[type[exp.Expression], str]] = {
     exp.Insert: "insert",
@@ -199,13 +200,22 @@ def _given_by_with(node: Node, name: str) -> bool:
     while above is not None:
         clause = above.args.get("with_")
         if clause is not None and clause is not below:
-            here = clause.expressions
+            if name in _first_places(clause):
+                return True
         elif isinstance(above, exp.With):
-            at = next(i for i, item in enumerate(above.expressions) if item is below)
-            here = above.expressions if above.recursive else above.expressions[:at]
-        else:
-            here = ()
-        if any(folded(item.args["alias"].this) == name for item in here):
-            return True
+            place = _first_places(above).get(name)
+            if place is not None and (above.recursive or below.index is None or place < below.index):
+                return True
         below, above = above, above.parent
     return False
+
+
+def _first_places(clause: Node) -> dict[str, int]:
+    """Where in WITH each name is first given; found out once, for every table in it is looked up there."""
+    known: dict[str, int] | None = clause.meta.get(_PLACES)
+    if known is None:
+        places: dict[str, int] = {}
+        for place, item in enumerate(clause.expressions):
+            places.setdefault(folded(item.args["alias"].this), place)
+        known = clause.meta[_PLACES] = places
+    return known
