@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench proto picture clean
+.PHONY: help demo policies test lint format bench proto picture clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,12 @@ PEERS := $(if $(shell command -v go),$(BENCH_OPA)) $(if $(shell command -v cargo
 
 demo: $(VENV)/.demo ## Run the whole product on an embedded PostgreSQL, in under two minutes
 	@$(BIN)/doorward demo
+
+policies: $(VENV)/.test ## Check, format-check and test the starter policies; JUnit in build/policies.xml
+	@mkdir -p build
+	@$(BIN)/doorward check --strict policies
+	@$(BIN)/doorward fmt --check policies
+	@$(BIN)/doorward test policies --coverage --threshold 100 --junit build/policies.xml
 
 test: $(VENV)/.test ## Run every test
 	@$(BIN)/python -m pytest

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -94,8 +95,8 @@ def _keep_running(world: World, stage: Stage) -> None:
     ]
     lines += [
         f"  DOORWARD_TOKEN={world.tokens[name]} doorward credential issue --gateway {world.control_url} "
-        f"--resource {RESOURCE} --purpose play   # {name}"
-        for name in IDENTITIES
+        f"--resource {RESOURCE} --purpose play{_step(identity)}   # {name}"
+        for name, identity in IDENTITIES.items()
     ]
     lines += ["", f"  doorward replay --help; doorward verify {world.record}", ""]
     for line in lines:
@@ -103,3 +104,8 @@ def _keep_running(world: World, stage: Stage) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
     console.print("stopping ...")
+
+
+def _step(identity: Mapping[str, Any]) -> str:
+    """What an agent has to say besides: to which step of which run its credential belongs."""
+    return " --run play --branch a --step 1" if identity["kind"] == "agent" else ""

@@ -30,10 +30,10 @@ create table reasoning_traces (
 
 insert into customers (name, email, ssn, card, country, joined) values
     ('Ada Okafor',      'ada.okafor@example.org',    '536-22-8841', '4556 7375 8689 9855', 'NG', '2021-03-14'),
-    ('Bruno Keller',    'bruno.keller@example.org',  '219-09-9999', '4024 0071 6153 0188', 'DE', '2020-11-02'),
+    ('Bruno Keller',    'bruno.keller@example.org',  '219-09-9999', '4024 0071 6153 0182', 'DE', '2020-11-02'),
     ('Chiara Fontana',  'chiara.f@example.org',      '457-55-5462', '5425 2334 3010 9903', 'IT', '2022-06-21'),
     ('Daniel Moreau',   'd.moreau@example.org',      '078-05-1120', '2222 4200 0000 1113', 'FR', '2019-01-30'),
-    ('Esther Lindqvist','esther.l@example.org',      '341-66-7723', '3759 8765 4321 001',  'SE', '2023-09-08'),
+    ('Esther Lindqvist','esther.l@example.org',      '341-66-7723', '3759 8765 4321 004',  'SE', '2023-09-08'),
     ('Farid Nasser',    'farid.nasser@example.org',  '602-14-3355', '6011 1111 1111 1117', 'LB', '2022-12-12');
 
 insert into orders (customer_id, placed_at, status, total)

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql as composed
 
 from doorward_gateway.demo.stage import Stage
-from doorward_gateway.demo.world import World
+from doorward_gateway.demo.world import IDENTITIES, World
 
 __all__ = ["ACTS", "Act", "run"]
 
@@ -48,12 +48,12 @@ def credentials(world: World, stage: Stage) -> None:
         ("ci-northwind", "nightly import"),
         ("dora", "fix an order"),
     ):
-        issued = world.issue(caller, purpose)
+        issued = world.issue(caller, purpose, **(_RUN if IDENTITIES[caller]["kind"] == "agent" else {}))
         times = "single use" if issued["single_use"] else "until it expires"
         stage.outcome(
             "ttl", f"{caller:<14} {issued['ttl_ms'] // 1000:>5} s, {times}, upstream role `{issued['role']}`"
         )
-    issued = world.issue("agent-refunds", "review refunds")
+    issued = world.issue("agent-refunds", "review refunds", **_RUN)
     stage.expect(
         "an agent's credential lives 60 s and opens one session",
         issued["ttl_ms"] == 60_000 and issued["single_use"] is True,
@@ -169,11 +169,9 @@ def destroying(world: World, stage: Stage) -> None:
         stage.expect("the session goes on: the import is allowed", connection.execute(imported).rowcount == 1)
 
         stage.say("The contract ends. The directory's data changes, in git and so in the watched directory:")
-        _put_in_force(
-            world,
-            "directory/data.json",
-            json.dumps({"suspended": ["ci-legacy-export", "ci-northwind"], "migrations": ["ci-migrations"]}),
-        )
+        directory = json.loads((world.policies / "directory/data.json").read_text())
+        directory["suspended"].append("ci-northwind")
+        _put_in_force(world, "directory/data.json", json.dumps(directory))
         refused = _refusal(connection, imported)
         stage.outcome("block", refused)
         stage.expect(
