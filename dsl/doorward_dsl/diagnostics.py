@@ -35,9 +35,11 @@ class Diagnostic:
     severity: Severity = "error"
     hint: str | None = None
     notes: tuple[tuple[str, Span], ...] = ()
+    rule: str = ""
+    """Of what only lint finds: the rule's stable id, by which it is configured and ignored; see `doorward_dsl.lint`."""
 
     def __str__(self) -> str:
-        return f"{self.span}: {self.severity}: {self.message} [{self.code}]"
+        return f"{self.span}: {self.severity}: {self.message} [{self.rule or self.code}]"
 
 
 class DoorwardError(Exception):

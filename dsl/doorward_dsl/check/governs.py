@@ -176,7 +176,7 @@ def check_lookalikes(
         name = path[-1]
         hint = f'a statement is written `{_LOOKALIKES[name]} "reason" if …`'
         message = f"`{name}` is a plain rule here, and decides nothing"
-        yield Diagnostic("ward_governs_error", message, rule.head.span, "warning", hint)
+        yield Diagnostic("ward_governs_error", message, rule.head.span, "warning", hint, rule="plain-rule")
 
 
 def _check_kind(kind: Any, span: Span, known: Collection[str]) -> Iterator[Diagnostic]:

@@ -166,11 +166,18 @@ def module_names(
 def unused_imports(module: Module, names: ModuleNames) -> list[Diagnostic]:
     """Warnings of the imports that nothing in the module refers to, its tests included."""
     # tests are resolved only when they are run: that they hold the word is enough to say nothing
-    tested = [part.span.text for part in (*module.tests, *module.givens)]
+    tested = [block.span.text for block in module.tests] + [given.span.text for given in module.givens]
     return [
-        Diagnostic("rego_compile_error", f"import `{_text(imported.ref)}` unused", imported.span, "warning")
+        Diagnostic(
+            "rego_compile_error",
+            f"import `{_text(imported.ref)}` unused",
+            imported.span,
+            "warning",
+            rule="unused-import",
+        )
         for imported in module.imports
-        if (name := import_name(imported)) in names.imports
+        if (name := import_name(imported)) is not None
+        and name in names.imports
         and name not in names.used
         and not any(re.search(rf"\b{re.escape(name)}\b", text) for text in tested)
     ]

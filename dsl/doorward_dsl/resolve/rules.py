@@ -53,7 +53,14 @@ def resolve_rule(
         for name, span in (unused or {}).items():
             hint = "use `_` for an argument that does not matter"
             report.append(
-                Diagnostic("rego_compile_error", f"unused argument `{name}`", span, "warning", hint)
+                Diagnostic(
+                    "rego_compile_error",
+                    f"unused argument `{name}`",
+                    span,
+                    "warning",
+                    hint,
+                    rule="unused-argument",
+                )
             )
     whole = chain.pop()
     while chain:

@@ -120,7 +120,9 @@ class Resolver:
                 )
             else:
                 message = f"assigned var `{name}` unused"
-                self._report.append(Diagnostic("rego_compile_error", message, local.span, "warning"))
+                self._report.append(
+                    Diagnostic("rego_compile_error", message, local.span, "warning", rule="unused-variable")
+                )
         return unused
 
     def fresh(self, name: str) -> str:
@@ -159,10 +161,12 @@ class Resolver:
         if outer is not None:
             notes = ((f"the other `{var.name}` is declared here", outer.span),)
             message = f"`{var.name}` shadows a variable of the same name"
-            self._report.append(Diagnostic("ward_shadowing", message, var.span, "warning", notes=notes))
+            self._report.append(
+                Diagnostic("ward_shadowing", message, var.span, "warning", notes=notes, rule="shadowing")
+            )
         elif hidden is not None:
             message = f"`{var.name}` shadows {hidden}"
-            self._report.append(Diagnostic("ward_shadowing", message, var.span, "warning"))
+            self._report.append(Diagnostic("ward_shadowing", message, var.span, "warning", rule="shadowing"))
 
     def _variable(self, var: Var) -> Term:
         """What a bare name stands for."""

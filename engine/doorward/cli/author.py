@@ -1,4 +1,4 @@
-"""For whoever writes policies: `check`, and what each stage of the compiler makes of them."""
+"""What each stage of the compiler makes of policies, and what they may use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ import typer
 
 from doorward.cli.output import (
     CAPABILITIES_HELP,
-    NO,
-    diagnostic_json,
-    print_diagnostics,
     print_json,
     read_allowed,
     reported,
@@ -22,64 +19,18 @@ from doorward.cli.output import (
 if TYPE_CHECKING:
     from doorward_dsl.source import Span
 
-__all__ = ["capabilities", "check", "emit", "parse", "plan", "register"]
+__all__ = ["capabilities", "emit", "parse", "plan", "register"]
 
 _Allowed = Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)]
 _Policies = Annotated[Path, typer.Argument(help="Directory of policies and data, or one file.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `check`, `parse`, `plan`, `emit` and `capabilities`."""
-    app.command()(check)
+    """Adds `parse`, `plan`, `emit` and `capabilities`."""
     app.command()(parse)
     app.command()(plan)
     app.command()(emit)
     app.command()(capabilities)
-
-
-def check(
-    policies: _Policies,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
-    allowed: _Allowed = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
-    """Check policies and data: every error and warning, with its place. Exit status 1 if there are errors."""
-    from doorward.author.testing import check_tests
-    from doorward.engine import Engine, read_policies
-    from doorward_dsl import PolicyError
-
-    with reported(as_json=as_json):
-        policy_set = read_policies(policies)
-        try:
-            # compiled all the way: what passes here is what `serve` takes
-            engine = Engine(policy_set, strict=strict, capabilities=read_allowed(allowed))
-            check_tests(policy_set, capabilities=read_allowed(allowed))
-        except PolicyError as error:
-            if as_json:
-                print_json({"diagnostics": [diagnostic_json(d) for d in error.diagnostics]})
-            else:
-                print_diagnostics(error.diagnostics)
-                typer.echo(_counted(len(error.diagnostics), "problem"), err=True)
-            raise typer.Exit(NO) from None
-    if as_json:
-        print_json(
-            {
-                "diagnostics": [diagnostic_json(d) for d in engine.warnings],
-                "modules": len(policy_set.sources),
-                "statements": engine.statements,
-                "revision": engine.revision,
-            }
-        )
-        return
-    print_diagnostics(engine.warnings)
-    modules = _counted(len(policy_set.sources), "module")
-    statements = _counted(engine.statements, "statement")
-    warnings = f", {_counted(len(engine.warnings), 'warning')}" if engine.warnings else ""
-    typer.echo(f"{modules}, {statements}{warnings}: no errors")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def parse(policies: _Policies) -> None:

@@ -10,7 +10,21 @@ from importlib.metadata import entry_points
 
 import typer
 
-from doorward.cli import ask, author, bundle, diff, evaluate, explain, fmt, lsp, repl, service, test
+from doorward.cli import (
+    ask,
+    author,
+    bundle,
+    check,
+    diff,
+    evaluate,
+    explain,
+    export,
+    fmt,
+    lsp,
+    repl,
+    service,
+    test,
+)
 
 __all__ = ["build", "main"]
 
@@ -31,6 +45,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     service.register(app)
+    check.register(app)
     author.register(app)
     ask.register(app)
     evaluate.register(app)
@@ -38,6 +53,7 @@ def build() -> typer.Typer:
     explain.register(app)
     diff.register(app)
     test.register(app)
+    export.register(app)
     fmt.register(app)
     bundle.register(app)
     lsp.register(app)

@@ -96,6 +96,7 @@ def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
     end_line, end_column = span.source.position(span.end)
     return {
         "code": diagnostic.code,
+        "rule": diagnostic.rule or None,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
         "file": span.source.name,

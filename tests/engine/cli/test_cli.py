@@ -51,9 +51,10 @@ def request(statement: str = "select 1", **sections: Any) -> str:
 
 def test_check_counts_what_it_checked(policies: Path) -> None:
     result = run("check", policies)
-    assert (result.exit_code, result.stdout) == (0, "1 module, 6 statements: no errors\n")
+    assert (result.exit_code, result.stdout) == (0, "1 module, 6 statements, 1 warning: no errors\n")
     plain = json.loads(run("check", policies, "--json").stdout)
-    assert (plain["diagnostics"], plain["modules"], plain["statements"]) == ([], 1, 6)
+    assert (plain["modules"], plain["statements"]) == (1, 6)
+    assert [one["rule"] for one in plain["diagnostics"]] == ["unused-rule"]
 
 
 def test_check_shows_every_problem_with_its_line(policies: Path) -> None:
@@ -65,7 +66,7 @@ def test_check_shows_every_problem_with_its_line(policies: Path) -> None:
     assert "b.ward:3:" in result.stderr
     assert "b.ward:4:" in result.stderr
     assert "allow if sql.raed_only" in result.stderr
-    assert result.stderr.endswith("2 problems\n")
+    assert result.stderr.endswith("2 modules: 2 errors\n")
     assert "\x1b" not in result.stderr
 
     plain = json.loads(run("check", policies, "--json").stdout)
