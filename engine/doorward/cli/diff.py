@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from doorward.cli.catalogue import CATALOGUE_HELP, read_catalogue
 from doorward.cli.output import (
     CAPABILITIES_HELP,
     NO,
@@ -43,7 +44,7 @@ def diff(
         Path, typer.Argument(help="Decision log, JSON lines; or a folder of logs and of requests, *.json.")
     ],
     catalogue: Annotated[
-        Path | None, typer.Option(help="Catalogue of the backend, where the log holds none.")
+        Path | None, typer.Option(help=f"Where the log holds none. {CATALOGUE_HELP}")
     ] = None,
     now_ns: Annotated[
         int | None,
@@ -70,7 +71,7 @@ def diff(
     from doorward.author.diff.compare import KINDS
     from doorward.engine import Engine, ModuleCache
     from doorward.facts.postgres import AnalysisCache
-    from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+    from doorward.facts.postgres.catalogue import CatalogueError
 
     unknown = sorted({*(ignored or ())} - {*KINDS})
     if unknown:
@@ -84,7 +85,7 @@ def diff(
                 Engine(open_policies(side, other), analyses=analyses, modules=modules, capabilities=limits)
                 for side, other in ((old, new), (new, old))
             )
-            known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
+            known = read_catalogue(catalogue)
             with _progress(requests) as step:
                 report = replay(before, after, read_log(requests, known), now_ns=now_ns, progress=step)
         except (CatalogueError, LogError, RevisionError) as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from doorward.cli.catalogue import CATALOGUE_HELP, read_catalogue
 from doorward.cli.output import (
     CAPABILITIES_HELP,
     NO,
@@ -31,9 +32,7 @@ def explain(
     request: Annotated[
         str, typer.Argument(help="File with the access request, JSON; - for standard input.")
     ] = "-",
-    catalogue: Annotated[
-        Path | None, typer.Option(help="Catalogue of the backend, as a gateway describes it.")
-    ] = None,
+    catalogue: Annotated[Path | None, typer.Option(help=CATALOGUE_HELP)] = None,
     now_ns: Annotated[
         int | None, typer.Option(help="Decide as of this instant, in nanoseconds since 1970.")
     ] = None,
@@ -53,13 +52,13 @@ def explain(
     """
     from doorward.decide.document import parse_document
     from doorward.engine import Engine
-    from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+    from doorward.facts.postgres.catalogue import CatalogueError
 
     with reported(as_json=as_json):
         engine = Engine.from_path(policies, capabilities=read_allowed(allowed))
         document = parse_document(sys.stdin.buffer.read() if request == "-" else Path(request).read_bytes())
         try:
-            known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
+            known = read_catalogue(catalogue)
         except CatalogueError as error:
             raise fail(str(error), NO) from None
         told = engine.explain(document, catalogue=known, now_ns=now_ns, nearest=nearest)
