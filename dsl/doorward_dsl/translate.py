@@ -27,7 +27,6 @@ from doorward_dsl.syntax import (
     Call,
     ContentTarget,
     Credential,
-    Every,
     ExprTerm,
     FieldTarget,
     JsonPathTarget,
@@ -87,6 +86,7 @@ def translate(program: Program) -> tuple[Module, ...]:
                 rules=tuple(rules),
                 statements=(),
                 tests=(),
+                givens=(),
                 annotations=annotations,
             )
         )
@@ -129,7 +129,7 @@ class _Translator:
         plain = self._plain.body(unless)
         if (
             len(unless) == 1
-            and isinstance(unless[0].expr, ExprTerm | Every)
+            and isinstance(unless[0].expr, ExprTerm)  # Rego has no `not every`
             and variables(unless[0]) <= bound
         ):
             return Literal(Not(plain[0].expr, span), plain[0].withs, span), None
