@@ -64,7 +64,10 @@ def test_statements_decide_the_same(text: str, base: Any, document: Any) -> None
     both = Evaluators(text, {"base": base})
     wanted = both.decide(both.reference, document, strict=False)
     for evaluator in (both.compiled, both.unindexed):
-        assert both.decide(evaluator, document, strict=False) == wanted
+        decision = both.decide(evaluator, document, strict=False)
+        # a test of the request that is tried first may spare a statement the conflict of a rule it would ask for
+        assert decision.held == wanted.held
+        assert decision.failed <= wanted.failed
 
 
 @_settings
