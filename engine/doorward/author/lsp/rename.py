@@ -22,6 +22,7 @@ from doorward.author.lsp.positions import Positions
 from doorward.author.lsp.view import File
 from doorward_dsl.diagnostics import DoorwardError, ParseError
 from doorward_dsl.lex import KEYWORDS
+from doorward_dsl.lex_ahead import VERBS
 from doorward_dsl.occurrences import Alias, BuiltIn, Document, Meaning, Occurrence, Variable, occurrences
 from doorward_dsl.parse import parse_module
 from doorward_dsl.resolve.globals import ROOTS, exports
@@ -31,6 +32,8 @@ from doorward_dsl.syntax import Module
 __all__ = ["RenameError", "prepare", "rename"]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_DECIDING: Final = frozenset((*VERBS, "deny"))
+_TESTS: Final = ("test_", "todo_test_")
 _GOES_ON: Final = re.compile(r"[\"`]?\]?(\.[A-Za-z_]|\[\s*[\"`])")
 """After an element of a path: a next one that is constant."""
 
@@ -56,10 +59,7 @@ def rename(file: File, offset: int, new: str, encoding: str) -> WorkspaceEdit | 
     if found is None:
         return None
     _refuse_unsound(file, found)
-    if not _NAME.fullmatch(new):
-        raise RenameError(f"`{new}` is not a name: letters, digits and `_`, not beginning with a digit")
-    if new in KEYWORDS or new in ROOTS or new == "_":
-        raise RenameError(f"`{new}` has a meaning of its own")
+    _refuse_name(found, new)
     old = found.span.text
     if new == old:
         return WorkspaceEdit(document_changes=[])
@@ -104,11 +104,26 @@ def _refuse_unsound(file: File, found: Occurrence) -> None:
             raise RenameError(f"`{text}` stands below a name that is worked out only when policies run")
         if path not in file.view.rules:
             raise RenameError(f"`{text}` is no rule: packages and data take their names from elsewhere")
+        program = None if file.view.checked.revision is None else file.view.checked.revision.program
+        if program is not None and any(rule.path == path[1:] for rule in program.governed_rules):
+            raise RenameError(f"`{text}` takes part in decisions by its name")
         if text != path[-1]:
             raise RenameError(f"`{text}` cannot be taken apart")
     broken = [other.name for other in file.view.files() if not other.fresh and text in other.source.text]
     if broken and not isinstance(meaning, Variable):
         raise RenameError(f"`{broken[0]}` does not parse: it may use `{text}`")
+
+
+def _refuse_name(found: Occurrence, new: str) -> None:
+    if not _NAME.fullmatch(new):
+        raise RenameError(f"`{new}` is not a name: letters, digits and `_`, not beginning with a digit")
+    if new in KEYWORDS or new in ROOTS or new == "_":
+        raise RenameError(f"`{new}` has a meaning of its own")
+    if isinstance(found.meaning, Document):
+        if new in _DECIDING:
+            raise RenameError(f"a rule called `{new}` may take part in decisions")
+        if found.span.text.startswith(_TESTS) != new.startswith(_TESTS):
+            raise RenameError("rules whose name begins with `test_` are tests, and no others")
 
 
 def _replaced(text: str, places: list[Occurrence], new: str) -> str:

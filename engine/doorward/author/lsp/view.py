@@ -51,7 +51,11 @@ class File:
         """The names in the text as it is; none where it does not parse."""
         if self.module is None or not self.fresh:
             return ()
-        return occurrences(self.module, self.view.exported, self.view.fields)
+        kept = self.view.kept
+        known = kept.get(self.module)
+        if known is None:
+            known = kept[self.module] = occurrences(self.module, self.view.exported, self.view.fields)
+        return known
 
     @property
     def schemas(self) -> Mapping[str, JsonSchema]:
@@ -74,10 +78,14 @@ class File:
 class View:
     """One tree at one moment. Immutable: what is worked out is kept."""
 
-    def __init__(self, tree: Tree, checked: Checked, files: Mapping[str, Source]) -> None:
+    def __init__(
+        self, tree: Tree, checked: Checked, files: Mapping[str, Source], before: View | None = None
+    ) -> None:
         self.tree = tree
         self.checked = checked
         self._sources = files
+        asked = before is not None and "kept" in vars(before)
+        self._before = (before.exported, before.fields, before.kept) if before and asked else None
         self._files: dict[str, File] = {}
 
     def file(self, name: str) -> File | None:
@@ -131,6 +139,14 @@ class View:
         return self.checked.settings.data
 
     @cached_property
+    def kept(self) -> dict[Module, tuple[Occurrence, ...]]:
+        """The names of modules, as far as they are known; of before, where they still mean the same."""
+        before, self._before = self._before, None
+        if before is None or before[:2] != (self.exported, self.fields):
+            return {}
+        return {module: before[2][module] for module in self.modules if module in before[2]}
+
+    @cached_property
     def rules(self) -> Mapping[tuple[str, ...], tuple[Rule, ...]]:
         """Rules as parsed, by full path, `data` first."""
         found: dict[tuple[str, ...], list[Rule]] = {}
@@ -174,6 +190,6 @@ class Viewer:
             known = sources.get(name)
             if PurePosixPath(name).suffix not in DATA and (known is None or known.text != buffer.text):
                 sources[name] = Source(name, buffer.text)
-        view = View(self._tree, checked, sources)
+        view = View(self._tree, checked, sources, None if latest is None else latest[2])
         self._known = checked, buffers, view
         return view

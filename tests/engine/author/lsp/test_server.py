@@ -473,6 +473,8 @@ async def test_variables_and_aliases_are_renamed_where_they_hold(acme: Editor) -
         ("customers.ward", "some name", 6, "sql", "something else"),
         ("customers.ward", "\treader\n", 2, "sql", "something else"),
         ("customers.ward", "as most", 4, "people", "something else"),
+        ("customers.ward", "\treader\n", 2, "deny", "take part in decisions"),
+        ("customers_test.ward", "test_limit", 2, "limits", "are tests"),
     ],
 )
 async def test_what_cannot_be_renamed_soundly_is_refused(
@@ -481,6 +483,17 @@ async def test_what_cannot_be_renamed_soundly_is_refused(
     params = types.RenameParams(**spot(acme, name, mark, offset), new_name=new)
     with pytest.raises(JsonRpcException, match=why):
         await acme.wait(acme.client.text_document_rename_async(params))
+
+
+async def test_a_rule_that_decides_by_its_name_keeps_it(acme: Editor) -> None:
+    header = "# METADATA\n# scope: package\n# custom:\n#   governs: [postgres]\n"
+    text = f"{header}package acme.old\n\ndeny contains 1 if input.sql.writes\n"
+    acme.open("old.rego", text)
+    await acme.clean("old.rego")
+    params = types.RenameParams(**spot(acme, "old.rego", "deny"), new_name="refused")
+    with pytest.raises(JsonRpcException, match="by its name"):
+        await acme.wait(acme.client.text_document_rename_async(params))
+    acme.close("old.rego")
 
 
 async def test_a_rule_that_is_found_by_its_name_keeps_it(acme: Editor) -> None:
