@@ -63,11 +63,14 @@ def module_text(module: Module, layout: Layout) -> str:
 def _module(module: Module, printer: WardPrinter, behind: dict[Import, Comment]) -> Work:
     writer, layout = printer.writer, printer.layout
     previous: _Item | None = None
+    begun = 0
     for item in _items(module, printer, behind):
         if previous is not None:
-            writer.newline() if _together(previous, item, layout) else writer.blank()
+            alone = layout.source is None and writer.rows > begun + 1
+            writer.blank() if alone or not _together(previous, item, layout) else writer.newline()
         if layout.source is None:
             _annotate(item.annotations, writer)
+        begun = writer.rows
         yield printer.unit(item.span, item.work)
         previous = item
 

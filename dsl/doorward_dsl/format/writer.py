@@ -84,6 +84,11 @@ class Writer:
         self._pieces.append(text)
 
     @property
+    def rows(self) -> int:
+        """How many lines are begun."""
+        return len(self._lines) + bool(self._pieces) + self._ends - bool(self._ends)
+
+    @property
     def column(self) -> int:
         """How many characters the present line has; a tab counts as four."""
         if self._ends or not self._pieces:

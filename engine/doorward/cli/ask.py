@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from doorward.cli.catalogue import CATALOGUE_HELP, read_catalogue
 from doorward.cli.output import CAPABILITIES_HELP, NO, USAGE, fail, print_json, read_allowed, reported
 
 if TYPE_CHECKING:
@@ -27,28 +29,37 @@ def decide(
     request: Annotated[
         str, typer.Argument(help="File with the access request, JSON; - for standard input.")
     ] = "-",
-    catalogue: Annotated[
-        Path | None, typer.Option(help="Catalogue of the backend, as a gateway describes it.")
-    ] = None,
+    catalogue: Annotated[Path | None, typer.Option(help=CATALOGUE_HELP)] = None,
     now_ns: Annotated[
         int | None, typer.Option(help="Decide as of this instant, in nanoseconds since 1970.")
     ] = None,
     allowed: Annotated[Path | None, typer.Option("--capabilities", help=CAPABILITIES_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole decision, for machines.")] = False,
+    document_only: Annotated[
+        bool,
+        typer.Option(
+            "--document", help="Print the complete document that policies see, facts and all, instead."
+        ),
+    ] = False,
 ) -> None:
     """Decide one access request. Exit status 0 if it is allowed, 1 if not."""
+    from doorward.author.export import whole_document
     from doorward.decide.document import parse_document
     from doorward.engine import Engine
-    from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+    from doorward.facts.postgres.catalogue import CatalogueError
 
     with reported():
         engine = Engine.from_path(policies, capabilities=read_allowed(allowed))
         document = parse_document(_read(request))
         try:
-            known = Catalogue.from_json(catalogue.read_bytes()) if catalogue is not None else None
+            known = read_catalogue(catalogue)
         except CatalogueError as error:
             raise fail(str(error), NO) from None
-        decision = engine.decide(document, catalogue=known, now_ns=now_ns)
+        instant = time.time_ns() if now_ns is None else now_ns
+        decision = engine.decide(document, catalogue=known, now_ns=instant)
+        if document_only:
+            print_json(whole_document(engine, document, decision, instant))
+            return
     if as_json:
         print_json(decision.to_dict())
     else:
