@@ -21,6 +21,7 @@ from doorward.cli import (
     export,
     fmt,
     lsp,
+    new,
     repl,
     service,
     test,
@@ -45,6 +46,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     service.register(app)
+    new.register(app)
     check.register(app)
     author.register(app)
     ask.register(app)
