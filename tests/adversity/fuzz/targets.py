@@ -136,12 +136,11 @@ def _compile() -> Target:
         try:
             program = compile_modules(_parsed(text.split(PART)), schemas=_SCHEMAS, strict=len(text) % 2 == 0)
             compiled = compile_program(program, {})
+            # what was accepted can be shown, as `doorward plan` and `doorward emit` do it, and is Python
+            compiled.format_plan()
+            ast.parse(compiled.format_python())
         except PolicyError as error:
             _rendered(error)
-            return
-        # what was accepted can be shown: `doorward plan` and `doorward emit`, whose text is Python
-        compiled.format_plan()
-        ast.parse(compiled.format_python())
 
     return _of_text(seeds, PartsMutator([TextMutator(corpus.POLICY_WORDS, corpus.policies())]).mutate, run)
 
