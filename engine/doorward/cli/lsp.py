@@ -44,6 +44,8 @@ def lsp(
         raise fail("the language server needs `pip install 'doorward[author]'`", UNAVAILABLE) from None
     from doorward.author.lsp import serve_stdio, serve_tcp
 
+    if tcp is None and sys.stdin.isatty():
+        typer.echo("doorward: waiting for an editor on standard input; Ctrl-C ends it", err=True)
     handler = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()
     logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s: %(message)s")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ __all__ = ["Client", "Open", "Session", "Watched", "roots_in"]
 
 _DEBOUNCE_S: Final = 0.03
 """How long the keys must rest before the tree is looked at."""
+
+_LONGEST_PAUSE_S: Final = 1.0
 
 _PATIENCE_S: Final = 10.0
 """How long a question waits for the first look at a tree."""
@@ -60,8 +63,10 @@ class Watched:
     """Something has changed since the last look began."""
     disk: bool = True
     """It may be something on disk."""
+    pause_s: float = 0.0
+    """How long the second, slower look took last: so long the keys must rest before the next."""
     later: tuple[Diagnostic, ...] = ()
-    """What the second, slower look found last."""
+    """What it found last."""
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     """How tests failed when they last ran, by their ids."""
     told: dict[str, tuple[int | None, list[LspDiagnostic]]] = field(default_factory=dict)
@@ -197,10 +202,13 @@ class Session:
             disk, watched.disk = watched.disk, False
             try:
                 checked = await self._checks.run(_look_at, watched.tree, disk)
-                watched.complaint = ""
                 self._tell(watched, checked)
+                watched.complaint = ""
+                await asyncio.sleep(min(watched.pause_s, _LONGEST_PAUSE_S))
                 if not watched.due:
+                    began = time.perf_counter()
                     watched.later = await self._checks.run(watched.tree.finish, checked)
+                    watched.pause_s = time.perf_counter() - began
                     self._tell(watched, checked)
             except (DoorwardError, OSError) as error:
                 self._complain(watched, f"the policies in `{watched.tree.root}` cannot be read: {error}")

@@ -21,15 +21,23 @@ def write(root: Path, files: dict[str, str]) -> None:
         (root / name).write_text(text)
 
 
-async def test_a_client_may_count_in_bytes(editor: Editor) -> None:
+async def test_a_client_may_count_in_bytes_and_fill_in_no_blanks(editor: Editor) -> None:
     write(editor.root, {"a.ward": 'package a\n\ngoverns postgres\n\nblock "é𝄞" if sql.nothing\n'})
-    await editor.start(encodings=["utf-8"])
+    await editor.start(encodings=["utf-8"], snippets=False)
     assert editor.capabilities is not None
     assert editor.capabilities.position_encoding == "utf-8"
     editor.open("a.ward")
     (found,) = await editor.wrong("a.ward")
     line = editor.texts["a.ward"].split("\n")[4].encode()
     assert line[found.range.start.character : found.range.end.character] == b"nothing"
+    place = types.Position(4, len('block "é𝄞" if'.encode()) + 1)
+    document = types.TextDocumentIdentifier(editor.uri("a.ward"))
+    answer = await editor.wait(
+        editor.client.text_document_completion_async(types.CompletionParams(document, place))
+    )
+    (count,) = [item for item in answer.items if item.label == "count"]
+    assert count.text_edit.new_text == "count"
+    assert not [item for item in answer.items if item.insert_text_format == types.InsertTextFormat.Snippet]
 
 
 async def test_a_file_outside_of_the_policies_is_a_tree_by_itself(editor: Editor) -> None:
