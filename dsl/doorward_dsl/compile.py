@@ -229,7 +229,8 @@ class _Compilation:
         for statement in statements:
             if statement not in self._faulty and not isinstance(request, AnyType):
                 report += check_absence(statement, request)
-        reads = {part: reads_of(part) for part in (*rules, *statements)}
+        written = (*resolved.module.rules, *resolved.module.statements)
+        reads = {part: reads_of(source) for part, source in zip((*rules, *statements), written, strict=True)}
         return Checked(
             source=source,
             module=module,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from doorward_dsl.check.changes import BELOW, DEEPEST, SOMEWHERE, Key
 from doorward_dsl.check.tree import Constant, constant, is_global
+from doorward_dsl.finite import Known, also_known, narrowed
 from doorward_dsl.syntax import Body, Call, Literal, Ref, Rule, Statement, Term, Var
 from doorward_dsl.walk import deep_nodes, head_terms, rule_chain, statement_terms
 
@@ -25,26 +26,39 @@ class Read:
 
 
 def reads_of(part: Rule | Statement) -> tuple[Read, ...]:
-    """The different references to `data` in a resolved rule or statement, in the order of the text."""
-    heads: list[Term] = []
-    bodies: list[Body] = []
+    """The different references to `data` in a resolved rule or statement, in the order of the text.
+
+    Its bodies must not be in the order of their evaluation yet: what a line tells of a variable, it tells to those that
+    the author wrote after it.
+    """
+    found: dict[Read, None] = {}
     if isinstance(part, Rule):
         for link in rule_chain(part):
-            heads += head_terms(link.head)
-            bodies.append(link.body)
+            known = _body(link.body, {}, found)
+            found.update(dict.fromkeys(_reads(deep_nodes(*head_terms(link.head)), known)))
     else:
-        heads += statement_terms(part)
-        bodies += [body for body in (part.when, part.unless) if body]
-    return tuple(dict.fromkeys(_reads(heads, bodies)))
+        known = _body(part.when or (), {}, found)
+        found.update(dict.fromkeys(_reads(deep_nodes(*statement_terms(part)), known)))
+        _body(part.unless or (), known, found)
+    return tuple(found)
 
 
-def _reads(heads: Iterable[Term], bodies: Iterable[Body]) -> Iterator[Read]:
+def _body(body: Body, known: Known, found: dict[Read, None]) -> Known:
+    """Add what the lines of a body refer to; what is known after them."""
+    for literal in body:
+        found.update(dict.fromkeys(_reads(deep_nodes(bodies=[(literal,)]), known)))
+        known = also_known(literal, known)
+    return known
+
+
+def _reads(nodes: Iterable[Term | Literal], known: Known) -> Iterator[Read]:
     roots: set[Term] = set()
-    for node in deep_nodes(*heads, bodies=bodies):
+    for node in nodes:
         if isinstance(node, Ref):
             if is_global(node):
                 roots.add(node.head)
-                yield Read(tuple(map(constant, node.path)))
+                for path in narrowed(node.path, known):
+                    yield Read(path)
         elif isinstance(node, Call):
             if node.name[0] == "data":
                 yield Read(tuple([("str", name) for name in node.name[1:]]), call=True)
@@ -54,8 +68,8 @@ def _reads(heads: Iterable[Term], bodies: Iterable[Body]) -> Iterator[Read]:
         elif isinstance(node, Literal):
             for modifier in node.withs:
                 if is_global(modifier.target):
-                    path = modifier.target.path if isinstance(modifier.target, Ref) else ()
-                    yield Read(tuple(map(constant, path)), replaced=True)
+                    target = modifier.target.path if isinstance(modifier.target, Ref) else ()
+                    yield Read(tuple(map(constant, target)), replaced=True)
 
 
 def keys_of(reads: Iterable[Read]) -> frozenset[Key]:
