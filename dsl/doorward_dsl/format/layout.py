@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 
 from doorward_dsl.lex import Token, lex
 from doorward_dsl.source import Source, Span
@@ -23,8 +24,14 @@ class Layout:
     def __init__(self, source: Source | None = None, width: int | None = None) -> None:
         self.source = source
         self.width = width
-        self._tokens: list[Token] = lex(source).tokens if source is not None else []
-        self._starts = [token.start for token in self._tokens]
+
+    @cached_property
+    def _tokens(self) -> list[Token]:
+        return lex(self.source).tokens if self.source is not None else []
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [token.start for token in self._tokens]
 
     def row(self, offset: int) -> int:
         """The line of a place."""

@@ -52,6 +52,9 @@ OPERATORS: dict[tuple[str, ...], tuple[str, int]] = {
 }
 """How a built-in of two arguments is written between them, and how tightly it binds."""
 
+_MANY = 50
+"""Operators in a row that are written without parentheses around each."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
@@ -134,12 +137,13 @@ class TermPrinter:
             yield self.keyed(call)
             self.writer.put(")")
         elif is_operation(call):
+            chain = _chain(call)
             if parens:
                 self.writer.put("(")
-            left, right = call.args
-            yield self.term(left, parens=True)
-            self.writer.put(f" {OPERATORS[call.name][0]} ")
-            yield self.term(right, parens=True)
+            yield self.term(chain[-1].args[0], parens=True)
+            for link in reversed(chain):
+                self.writer.put(f" {OPERATORS[link.name][0]} ")
+                yield self.term(link.args[1], parens=True)
             if parens:
                 self.writer.put(")")
         else:
@@ -166,6 +170,9 @@ class TermPrinter:
 
     def operation(self, call: Call) -> Work:
         """`a + b > c` on a line of its own: operands have parentheses only where they are needed."""
+        if len(_chain(call)) > 1:
+            yield self._call(call, parens=False)
+            return
         symbol, strength = OPERATORS[call.name]
         left, right = call.args
         loose = call.name == MEMBER
@@ -329,6 +336,19 @@ def _name(term: Term) -> tuple[str, ...]:
 def is_union(term: Term) -> bool:
     """Whether a term is `a | b`."""
     return isinstance(term, Call) and term.name == ("or",) and len(term.args) == 2
+
+
+def _chain(call: Call) -> list[Call]:
+    """The operations that are written in one row, the last first: only this one, unless there are very many.
+
+    Each in parentheses, they would be nested deeper than the parser reads.
+    """
+    chain = [call]
+    left = call.args[0]
+    while isinstance(left, Call) and is_operation(left) and _strength(left) >= _strength(chain[-1]):
+        chain.append(left)
+        left = left.args[0]
+    return chain if len(chain) > _MANY else chain[:1]
 
 
 def _strength(term: Term) -> int:
