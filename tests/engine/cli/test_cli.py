@@ -140,9 +140,17 @@ def test_decide_against_a_catalogue(policies: Path, tmp_path: Path) -> None:
     assert plain["verdict"] == "approve"
     assert plain["facts"]["sql"]["tables_written"] == ["customers"]
 
+    schema = tmp_path / "schema.sql"
+    schema.write_text("create table customers (id int, ssn text);")
+    for command in ("decide", "explain"):
+        told = json.loads(run(command, policies, asked, "--catalogue", schema, "--json").stdout)
+        assert told.get("decision", told)["facts"]["sql"]["tables_written"] == ["customers"]
+
     catalogue.write_text("{}")
-    result = run("decide", policies, asked, "--catalogue", catalogue)
-    assert (result.exit_code, "catalogue is not valid" in result.stderr) == (1, True)
+    schema.write_text("create tabel x")
+    for broken, said in ((catalogue, "catalogue is not valid"), (schema, "the schema is not SQL")):
+        result = run("decide", policies, asked, "--catalogue", broken)
+        assert (result.exit_code, said in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"resource": {"kind": "postgres", "nmae": "x"}}'])
