@@ -11,7 +11,9 @@ from typing import Any, Final, TypeAlias
 from doorward.run.errors import BuiltinError
 from doorward.run.values import Value
 from doorward.run.values import number as exact_number
+from doorward_dsl.check.apart import negates_whole_lines
 from doorward_dsl.diagnostics import Diagnostic, ParseError
+from doorward_dsl.lowered import connected, connective, held, is_parenthesized
 from doorward_dsl.parse import parse_module
 from doorward_dsl.source import Source
 from doorward_dsl.syntax import (
@@ -82,8 +84,10 @@ class _Tree:
     def __init__(self, name: str) -> None:
         self._file = name
         self._wildcards = count()
+        self._newer_not = False
 
     def module(self, module: Module) -> _Json:
+        self._newer_not = negates_whole_lines(module)
         path = [_term("var", "data"), *(_term("string", part) for part in module.package)]
         found: _Json = {"package": {"path": path}}
         if module.imports:
@@ -146,7 +150,7 @@ class _Tree:
     def _literal(self, literal: Literal, at: int) -> _Json:
         expr = literal.expr
         found: _Json = {"index": at}
-        if isinstance(expr, Not):
+        if isinstance(expr, Not) and not self._newer_not:
             found["negated"] = True
             expr = expr.expr
         found["terms"] = self._terms(expr)
@@ -157,7 +161,13 @@ class _Tree:
         return found
 
     def _terms(self, expr: Expr) -> Value:
+        sides = connected(expr)
+        if sides is not None:
+            return self._connection(connective(expr), *map(self._side, sides))
         match expr:
+            case Not(expr=inner):
+                body, explicit = self._side(Literal(inner, (), inner.span))
+                return {"type": "not", "body": body, "explicit_body": explicit}
             case ExprTerm(term=Call() as call):
                 return self._call(call)
             case ExprTerm(term=term):
@@ -182,6 +192,24 @@ class _Tree:
                     "body": self._body(body),
                 }
         raise AssertionError(f"no expression: {expr!r}")
+
+    def _connection(
+        self, word: str, left: tuple[list[_Json], bool], right: tuple[list[_Json], bool]
+    ) -> _Json:
+        """`a and b`"""
+        found: _Json = {"type": word, "lhs": left[0], "rhs": right[0]}
+        if left[1]:
+            found["explicit_lhs"] = True
+        if right[1]:
+            found["explicit_rhs"] = True
+        return found
+
+    def _side(self, literal: Literal) -> tuple[list[_Json], bool]:
+        """What stands beside `and` or `or`, or after `not`, as a body; and whether it was written as one."""
+        body = held(literal.expr)
+        if body is None:
+            return self._body((literal,)), False
+        return self._body(body), not is_parenthesized(literal.expr, body)
 
     # --- terms ---
 
