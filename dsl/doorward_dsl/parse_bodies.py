@@ -120,6 +120,11 @@ class BodyBuilder(TermBuilder):
     def group_not_block(self, opening: Token, word: Token, block: _Block, closing: Token) -> Expr:
         return self.group(opening, self.not_block(word, block), closing)
 
+    def group_not_with(
+        self, opening: Token, word: Token, expr: Expr, withs: list[With], closing: Token
+    ) -> Expr:
+        return self.group_with(opening, self.not_(word, expr), withs, closing)
+
     def _holds(self, body: Body, span: Span) -> ExprTerm:
         """Whether the body has an answer, as a term that is always true or false."""
         answers = ArrayComprehension(Scalar(True, span), body, span)
