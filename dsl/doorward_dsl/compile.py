@@ -27,7 +27,7 @@ from doorward_dsl.products import Checked, Revision, govern
 from doorward_dsl.program import Program
 from doorward_dsl.resolve import AnnotationIndex, Exports, Resolved, resolve_module, resolve_query
 from doorward_dsl.resolve.metadata import is_annotated
-from doorward_dsl.schemas import JsonSchema, RequestTypes
+from doorward_dsl.schemas import JsonSchema, RequestTypes, Schemas, data_type
 from doorward_dsl.syntax import Body, Module, Rule, Statement, Term
 from doorward_dsl.types import AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
@@ -50,10 +50,10 @@ def compile_modules(
 ) -> Program:
     """Resolve and check modules together.
 
-    `schemas` gives the request document of each kind that a file may govern; without any, requests are untyped. `data`
-    are base documents that rules must not define again. Under `strict` warnings are errors; else they are kept as
-    `Program.warnings`. `capabilities`, where given, are all that the modules may use. Raises CompileError with every
-    error found.
+    `schemas` gives the request document of each kind that a file may govern; without any, requests are untyped. As
+    `Schemas` it may describe base documents too. `data` are base documents that rules must not define again. Under
+    `strict` warnings are errors; else they are kept as `Program.warnings`. `capabilities`, where given, are all that the
+    modules may use. Raises CompileError with every error found.
     """
     return Compiler(schemas=schemas, strict=strict, capabilities=capabilities).compile(modules, data)
 
@@ -73,8 +73,9 @@ class Compiler:
         strict: bool = False,
         capabilities: Capabilities | None = None,
     ) -> None:
-        self.schemas = dict(schemas or {})
+        self.schemas = Schemas.of(schemas)
         self.requests = RequestTypes(self.schemas)
+        self.data = data_type(self.schemas.data)
         self.strict = strict
         self.capabilities = capabilities
         self._latest: Revision | None = None
@@ -97,6 +98,7 @@ class _Compilation:
     def __init__(self, compiler: Compiler, modules: Iterable[Module], earlier: Revision | None) -> None:
         self._strict = compiler.strict
         self._requests = compiler.requests
+        self._data = compiler.data
         self._allowed = compiler.capabilities
         self._earlier = earlier
         self._modules = sorted(modules, key=lambda module: (module.package, module.span.source.name))
@@ -147,10 +149,10 @@ class _Compilation:
         graph = Graph(tree, lambda rule: owners[rule].reads(rule))
         rules = [part for one in fresh for part in one.parts if isinstance(part, Rule)]
         recursion = check_recursion(graph, rules, self._faulty)
-        typed = Typed(tree, {}, {})
+        typed = Typed(tree, self._data, {}, {})
         if not recursion:
             before = None if earlier is None else earlier.typed
-            typed = infer(checked.values(), fresh, owners, tree, graph, self._faulty, before)
+            typed = infer(checked.values(), fresh, owners, tree, graph, self._faulty, self._data, before)
         report = chain(
             *(one.said for one in checked.values()),
             self._conflicts(data),
@@ -228,7 +230,7 @@ class _Compilation:
         module = replace(resolved.module, rules=rules, statements=statements)
         for statement in statements:
             if statement not in self._faulty and not isinstance(request, AnyType):
-                report += check_absence(statement, request)
+                report += check_absence(statement, request, self._offered, self._data)
         written = (*resolved.module.rules, *resolved.module.statements)
         reads = {part: reads_of(source) for part, source in zip((*rules, *statements), written, strict=True)}
         return Checked(

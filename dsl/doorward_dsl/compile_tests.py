@@ -21,7 +21,7 @@ from doorward_dsl.diagnostics import CompileError, Diagnostic
 from doorward_dsl.program import Path, Program
 from doorward_dsl.resolve.globals import ModuleNames, exports, import_name, module_names
 from doorward_dsl.resolve.scopes import some_vars
-from doorward_dsl.schemas import JsonSchema, RequestTypes
+from doorward_dsl.schemas import JsonSchema, RequestTypes, Schemas
 from doorward_dsl.source import Span
 from doorward_dsl.suggest import near_miss
 from doorward_dsl.syntax import (
@@ -56,7 +56,16 @@ from doorward_dsl.syntax import (
     With,
 )
 
-__all__ = ["DECISION", "SHARED", "CompiledTest", "Setting", "TestProgram", "compile_tests", "is_literal"]
+__all__ = [
+    "DECISION",
+    "SHARED",
+    "CompiledTest",
+    "Setting",
+    "TestProgram",
+    "compile_tests",
+    "compiler_of_tests",
+    "is_literal",
+]
 
 SHARED: Final = "doorward test"
 """The document below `data` where a running test keeps its case and its decision."""
@@ -110,6 +119,16 @@ class TestProgram:
     tests: tuple[CompiledTest, ...]
 
 
+def compiler_of_tests(
+    schemas: Mapping[str, JsonSchema], capabilities: Capabilities | None = None
+) -> Compiler:
+    """What compiles policies with their tests."""
+    data = Schemas.of(schemas).data
+    if () in data:  # what tests keep lies beside all else
+        schemas = Schemas(schemas, {**data, (SHARED,): {}})
+    return Compiler(schemas=schemas, capabilities=capabilities)
+
+
 def compile_tests(
     modules: Iterable[Module],
     *,
@@ -122,8 +141,8 @@ def compile_tests(
     """Check the test blocks of modules as parsed.
 
     `schemas` are those of the documents of each kind, `operations` names the section of each that holds the raw
-    operation: all else that is its own is worked out of that. `compiler`, with the same schemas and capabilities, is kept from
-    an earlier revision of the same files. Raises CompileError with every error in the blocks, and in
+    operation: all else that is its own is worked out of that. `compiler`, a `compiler_of_tests` with the same schemas and
+    capabilities, is kept from an earlier revision of the same files. Raises CompileError with every error in the blocks, and in
     the modules.
     """
     modules = tuple(modules)
@@ -151,7 +170,7 @@ def compile_tests(
             lowerings.append(lowering)
     beside = [made for lowering in lowerings for made in lowering.modules()]
     try:
-        compiler = compiler or Compiler(schemas=schemas, capabilities=capabilities)
+        compiler = compiler or compiler_of_tests(schemas, capabilities)
         program = compiler.compile([*modules, *beside], data)
     except CompileError as error:
         raise CompileError(_distinct([*report, *error.diagnostics])) from None

@@ -1,4 +1,4 @@
-"""The types of request documents, from their JSON Schemas.
+"""The types of documents, of requests and of data, from their JSON Schemas.
 
 A schema is read as pydantic writes it: `$ref` into `$defs`, `anyOf` with null, `additionalProperties` for maps. An object
 without `additionalProperties` is closed: a field it does not name does not exist.
@@ -6,7 +6,7 @@ without `additionalProperties` is closed: a field it does not name does not exis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from doorward_dsl.types import (
@@ -22,10 +22,22 @@ from doorward_dsl.types import (
     union,
 )
 
-__all__ = ["JsonSchema", "RequestTypes", "from_schema", "without_null"]
+__all__ = [
+    "JsonSchema",
+    "Place",
+    "RequestTypes",
+    "Schemas",
+    "data_type",
+    "from_schema",
+    "referenced",
+    "without_null",
+]
 
 JsonSchema: TypeAlias = Mapping[str, Any]
 """A JSON Schema document."""
+
+Place: TypeAlias = tuple[str, ...]
+"""Where a document lies below `data`: the names of the path to it."""
 
 _SIMPLE: Final[Mapping[str, Type]] = {
     "null": NULL,
@@ -39,44 +51,121 @@ _DEEPEST: Final = 12
 """Below this many levels, as in a schema that contains itself, everything is `any`."""
 
 
-def from_schema(schema: JsonSchema) -> Type:
-    """The type of the values that a schema describes; what it leaves open is `any`."""
-    return _convert(schema, schema, 0)
+class Schemas(Mapping[str, JsonSchema]):
+    """The schemas of request documents by kind, and beside them those of base documents by their place.
+
+    What takes the schemas of requests alone takes these.
+    """
+
+    __slots__ = ("_requests", "data")
+
+    def __init__(
+        self, requests: Mapping[str, JsonSchema], data: Mapping[Place, JsonSchema] | None = None
+    ) -> None:
+        self._requests = dict(requests)
+        self.data = dict(data or {})
+
+    @classmethod
+    def of(cls, schemas: Mapping[str, JsonSchema] | None) -> Schemas:
+        """The same schemas; where they are of requests alone, with none of data."""
+        return schemas if isinstance(schemas, Schemas) else cls(schemas or {})
+
+    def __getitem__(self, kind: str) -> JsonSchema:
+        return self._requests[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._requests)
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return super().__eq__(other) and self.data == Schemas.of(other).data
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-def _convert(schema: Any, root: JsonSchema, depth: int) -> Type:
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
-        return ANY
-    if "$ref" in schema:
-        return _convert(_referenced(schema["$ref"], root), root, depth + 1)
-    for form in ("anyOf", "oneOf"):
-        if form in schema:
-            return union([_convert(member, root, depth + 1) for member in schema[form]]) or ANY
-    if len(schema.get("allOf", ())) == 1:
-        return _convert(schema["allOf"][0], root, depth + 1)
-    if "const" in schema or "enum" in schema:
-        values = schema.get("enum", [schema.get("const")])
-        return union([_of_value(value) for value in values]) or ANY
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return union([_convert({**schema, "type": one}, root, depth + 1) for one in kind]) or ANY
-    if kind == "array":
-        return array_of(_convert(schema["items"], root, depth + 1) if "items" in schema else ANY)
-    if kind == "object" or "properties" in schema:
-        return _object(schema, root, depth)
-    return _SIMPLE.get(str(kind), ANY)
+def data_type(schemas: Mapping[Place, JsonSchema]) -> Type:
+    """The type of `data`: what schemas say of some places of it; what they do not speak of is `any`.
+
+    Objects of which no schema speaks as a whole have other keys of type `any`, not texts. Where schemas of two places,
+    one inside the other, speak of the same document, the inner one counts.
+    """
+    whole: Type = ANY
+    for place in sorted(schemas, key=len):
+        whole = _placed(whole, place, from_schema(schemas[place], total=False))
+    return whole
 
 
-def _object(schema: JsonSchema, root: JsonSchema, depth: int) -> Type:
-    properties = schema.get("properties", {})
-    fields = tuple(sorted((name, _convert(inner, root, depth + 1)) for name, inner in properties.items()))
-    more = schema.get("additionalProperties", not fields)
-    if more is False:
-        return ObjectType(fields)
-    return ObjectType(fields, (STRING, ANY if more is True else _convert(more, root, depth + 1)))
+def _placed(around: Type, place: Place, kind: Type) -> Type:
+    """A type with another one at a place of it, which is certain to be there."""
+    if not place:
+        return kind
+    if not isinstance(around, ObjectType):
+        around = ObjectType((), (ANY, ANY))
+    inner = _placed(around.get(place[0]) or ANY, place[1:], kind)
+    fields = {**dict(around.fields), place[0]: inner}
+    return ObjectType(tuple(sorted(fields.items())), around.rest, around.optional - {place[0]})
 
 
-def _referenced(pointer: Any, root: JsonSchema) -> Any:
+def from_schema(schema: JsonSchema, *, total: bool = True) -> Type:
+    """The type of the values that a schema describes; what it leaves open is `any`.
+
+    Of `total` values every property that is named is there, required or not.
+    """
+    return _Reading(schema, total=total).type(schema, 0)
+
+
+class _Reading:
+    """One schema, being read."""
+
+    def __init__(self, root: JsonSchema, *, total: bool) -> None:
+        self._root = root
+        self._total = total
+
+    def type(self, schema: Any, depth: int) -> Type:
+        """The type that a part of the schema describes."""
+        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+            return ANY
+        if "$ref" in schema:
+            return self.type(referenced(schema["$ref"], self._root), depth + 1)
+        for form in ("anyOf", "oneOf"):
+            if form in schema:
+                return union([self.type(member, depth + 1) for member in schema[form]]) or ANY
+        if len(schema.get("allOf", ())) == 1:
+            return self.type(schema["allOf"][0], depth + 1)
+        if "const" in schema or "enum" in schema:
+            values = schema.get("enum", [schema.get("const")])
+            return union([_of_value(value) for value in values]) or ANY
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            return union([self.type({**schema, "type": one}, depth + 1) for one in kind]) or ANY
+        if kind == "array":
+            return array_of(self.type(schema["items"], depth + 1) if "items" in schema else ANY)
+        if kind == "object" or (kind is None and "properties" in schema):
+            return self._object(schema, depth)
+        return _SIMPLE.get(str(kind), ANY)
+
+    def _object(self, schema: JsonSchema, depth: int) -> Type:
+        fields = {name: self.type(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
+        more = schema.get("additionalProperties", not fields)
+        others = [self.type(inner, depth + 1) for inner in schema.get("patternProperties", {}).values()]
+        if more is not False:
+            others.append(ANY if more is True else self.type(more, depth + 1))
+        rest = union(others)
+        optional: frozenset[str] = frozenset()
+        if not self._total:
+            required = set(schema.get("required", ()))
+            optional = frozenset(fields.keys() - required)
+            if rest is not None:
+                fields |= dict.fromkeys(required - fields.keys(), rest)
+        return ObjectType(tuple(sorted(fields.items())), None if rest is None else (STRING, rest), optional)
+
+
+def referenced(pointer: Any, root: JsonSchema) -> Any:
+    """What `$ref` in a schema points to, within the schema; None where that is nothing, or elsewhere."""
     found: Any = root
     for part in str(pointer).removeprefix("#").strip("/").split("/"):
         found = found.get(part) if isinstance(found, Mapping) else None

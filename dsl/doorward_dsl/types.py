@@ -136,6 +136,8 @@ class ObjectType:
 
     fields: tuple[tuple[Any, Type], ...] = ()
     rest: tuple[Type, Type] | None = None
+    optional: frozenset[str] = frozenset()
+    """The fields that a schema says may be missing."""
     size: Size = field(init=False, repr=False, compare=False)
     _index: Mapping[Any, Type] = field(init=False, repr=False, compare=False)
 
@@ -234,7 +236,9 @@ def bounded(kind: Type) -> Type:
     if isinstance(kind, SetType):
         return SetType(ANY)
     if isinstance(kind, ObjectType) and len(kind.fields) < _HEAVIEST:
-        return ObjectType(tuple((name, ANY) for name, _ in kind.fields), kind.rest and (ANY, ANY))
+        return ObjectType(
+            tuple((name, ANY) for name, _ in kind.fields), kind.rest and (ANY, ANY), kind.optional
+        )
     if isinstance(kind, FunctionType):
         return FunctionType((ANY,) * len(kind.args), kind.result and ANY, kind.variadic)
     return ANY

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from doorward_dsl.check.bindings import outputs
+from doorward_dsl.check.described import reached
 from doorward_dsl.check.fields import step
-from doorward_dsl.check.tree import is_global
+from doorward_dsl.check.tree import RuleTree, is_global
+from doorward_dsl.check.typeops import values_of
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.schemas import without_null
 from doorward_dsl.syntax import (
@@ -29,12 +31,13 @@ from doorward_dsl.syntax import (
     Not,
     Ref,
     Scalar,
+    SomeIn,
     Statement,
     Term,
     Unify,
     Var,
 )
-from doorward_dsl.types import ObjectType, Type, UnionType
+from doorward_dsl.types import AnyType, ObjectType, Type, UnionType
 from doorward_dsl.walk import expr_terms, open_terms, subterms
 
 __all__ = ["check_absence"]
@@ -42,22 +45,29 @@ __all__ = ["check_absence"]
 _ABSENCE_MEANS_NO: Final = frozenset({("equal",), ("internal", "member_2"), ("internal", "member_3")})
 
 
-def check_absence(statement: Statement, request: Type) -> Iterator[Diagnostic]:
-    """What in a restriction of requests of a type may be missing and is not handled."""
+def check_absence(statement: Statement, request: Type, tree: RuleTree, data: Type) -> Iterator[Diagnostic]:
+    """What in a restriction of requests of a type may be missing and is not handled.
+
+    `tree` has the rules of the program, and `data` is the type of the base documents.
+    """
     if isinstance(statement, Block | Approve | Mask) and statement.when is not None:
-        yield from _Finder(request).check(statement)
+        yield from _Finder(request, tree, data).check(statement)
 
 
 class _Finder:
     """Goes through the lines of one condition, in the order in which they run."""
 
-    def __init__(self, request: Type) -> None:
+    def __init__(self, request: Type, tree: RuleTree, data: Type) -> None:
         self._request = request
+        self._tree = tree
+        self._data = data
         self._bound: set[str] = set()
         self._aliases: dict[str, Ref] = {}
         """Variables that stand for a value that may be missing."""
         self._handled: set[str] = set()
         """References that have a line of their own, which says that the rest speaks of their presence."""
+        self._held: dict[str, Type] = {}
+        """Variables that hold a part of what a schema describes."""
 
     def check(self, statement: Block | Approve | Mask) -> Iterator[Diagnostic]:
         for literal in statement.when or ():
@@ -66,6 +76,7 @@ class _Finder:
             if not literal.withs:
                 for ref in self._risks(literal.expr):
                     yield _diagnostic(ref, type(statement).__name__.lower())
+                self._hold(literal.expr)
             self._bound |= outputs(literal, self._bound)
 
     def _risks(self, expr: Expr) -> Iterator[Ref]:
@@ -96,12 +107,45 @@ class _Finder:
             elif isinstance(term, Ref) and self._may_miss(term):
                 yield term
 
+    def _hold(self, expr: Expr) -> None:
+        """Note what a line binds to a part of a base document."""
+        pairs: list[tuple[Term, Type | None]] = []
+        if isinstance(expr, SomeIn):
+            domain = self._kind(expr.domain)
+            pairs = [(expr.value, None if domain is None else values_of(without_null(domain)))]
+        elif isinstance(expr, Assign):
+            pairs = [(expr.target, self._kind(expr.value))]
+        elif isinstance(expr, Unify):
+            pairs = [(expr.left, self._kind(expr.right)), (expr.right, self._kind(expr.left))]
+        for term, kind in pairs:
+            if isinstance(term, Var) and kind is not None and term.name not in self._bound:
+                self._held[term.name] = kind
+
+    def _kind(self, term: Term) -> Type | None:
+        """The type of a part of a base document; None of all else."""
+        if isinstance(term, Var):
+            return self._held.get(term.name)
+        kind, path = self._start(term) if isinstance(term, Ref) else (None, ())
+        for part in path:
+            if kind is None or not _speaks_of(kind, part):
+                return None
+            kind = step(kind, part)
+        return kind
+
+    def _start(self, ref: Ref) -> tuple[Type | None, tuple[Term, ...]]:
+        """The type of what a schema describes of where a reference starts, and the rest of its path."""
+        if is_global(ref):
+            kind, start = reached(self._tree, self._data, ref.path)
+            return kind, ref.path[start:]
+        return self._held.get(ref.head.name) if isinstance(ref.head, Var) else None, ref.path
+
     def _may_miss(self, ref: Ref) -> bool:
         if _text(ref) in self._handled:
             return False
         if is_global(ref, "input"):
             return self._field_may_miss(ref)
-        return is_global(ref) and self._document_may_miss(ref)
+        held = isinstance(ref.head, Var) and ref.head.name in self._held
+        return (held or is_global(ref)) and self._document_may_miss(ref)
 
     def _field_may_miss(self, ref: Ref) -> bool:
         kind: Type | None = self._request
@@ -118,14 +162,36 @@ class _Finder:
             return not self._iterates(part)
         if present != kind or isinstance(present, UnionType):
             return True
-        return not (isinstance(present, ObjectType) and present.get(part.value) is not None)
+        if not isinstance(present, ObjectType) or present.get(part.value) is None:
+            return True
+        return part.value in present.optional
 
     def _iterates(self, part: Term) -> bool:
         return isinstance(part, Var) and part.name not in self._bound
 
     def _document_may_miss(self, ref: Ref) -> bool:
-        """Whether a key that only the request knows is looked up in `data`."""
-        return any(not isinstance(part, Scalar) and not self._iterates(part) for part in ref.path)
+        """Whether what is looked up in `data` need not be there: what a schema says so of, or a key that is not constant.
+
+        A constant path is what the author knows to be there where no schema speaks of it.
+        """
+        kind, path = self._start(ref)
+        for part in path:
+            if kind is None or not _speaks_of(kind, part):
+                kind = None
+                if not isinstance(part, Scalar) and not self._iterates(part):
+                    return True
+            elif self._looks_up(kind, part):
+                return True
+            else:
+                kind = step(kind, part)
+        return False
+
+
+def _speaks_of(kind: Type, part: Term) -> bool:
+    """Whether a schema says what there is at a key."""
+    if isinstance(kind, ObjectType) and kind.rest is not None and isinstance(kind.rest[0], AnyType):
+        return isinstance(part, Scalar) and kind.get(part.value) is not None
+    return not isinstance(kind, AnyType)
 
 
 def _tested(literal: Literal) -> Iterator[Ref]:

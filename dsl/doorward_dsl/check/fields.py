@@ -11,7 +11,7 @@ from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Ref, Scalar, Term
 from doorward_dsl.types import ArrayType, ObjectType, Simple, Type, UnionType, union
 
-__all__ = ["check_fields", "step"]
+__all__ = ["check_fields", "step", "unknown_field"]
 
 
 def check_fields(terms: Iterable[Term], request: Type) -> Iterator[Diagnostic]:
@@ -31,7 +31,7 @@ def _check_path(ref: Ref, request: Type) -> Diagnostic | None:
             return None
         key = part.value if isinstance(part, Scalar) else None
         if isinstance(key, str) and not _allows(kind, key):
-            return _unknown(kind, key, walked, part)
+            return unknown_field(kind, key, ".".join(walked), part)
         kind = step(kind, part)
         walked.append(key if isinstance(key, str) else "…")
     return None
@@ -62,12 +62,13 @@ def step(kind: Type, part: Term) -> Type | None:
     return kind.rest if isinstance(kind, ArrayType) and not kind.items else None
 
 
-def _unknown(kind: Type, key: str, walked: list[str], part: Term) -> Diagnostic:
-    owner = f"`{'.'.join(walked)}`" if walked else "the request"
+def unknown_field(kind: Type, key: str, written: str, part: Term) -> Diagnostic:
+    """That a value of type `kind`, written so (not at all: the request), has no field `key`, asked for by `part`."""
+    owner = f"`{written}`" if written else "the request"
     known = _names(without_null(kind))
     if not known:
         message = f"{owner} is {_described(kind)} and has no field `{key}`"
-        hint = f"write `count({'.'.join(walked)})`" if key in ("length", "size", "len", "count") else None
+        hint = f"write `count({written})`" if key in ("length", "size", "len", "count") else None
         return Diagnostic("ward_unknown_field", message, part.span, hint=hint)
     near = nearest(key, known)
     listed = ", ".join(f"`{name}`" for name in known)

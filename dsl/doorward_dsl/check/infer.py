@@ -42,10 +42,14 @@ Part: TypeAlias = Rule | Statement
 
 
 class ProgramTypes:
-    """The types of the documents that rules define. `types` gives those of the rules that are known."""
+    """The types of the documents that rules define. `types` gives those of the rules that are known.
 
-    def __init__(self, tree: RuleTree, types: Mapping[Rule, Type]) -> None:
+    `data` is the type of the base documents.
+    """
+
+    def __init__(self, tree: RuleTree, types: Mapping[Rule, Type], data: Type = ANY) -> None:
         self.tree = tree
+        self.data = data
         self._types = types
         self._values: dict[Node, Type] = {}
         self._extents: dict[Node, Type] = {}
@@ -111,8 +115,14 @@ class Typed:
     """The types of the rules of a tree, and what there is to say of rules and statements."""
 
     tree: RuleTree
+    data: Type
+    """That of the base documents."""
     types: Mapping[Rule, Type]
     told: Mapping[Part, Sequence[Diagnostic]]
+
+    def documents(self) -> ProgramTypes:
+        """The types by place."""
+        return ProgramTypes(self.tree, self.types, self.data)
 
 
 def infer(
@@ -122,14 +132,15 @@ def infer(
     tree: RuleTree,
     graph: Graph,
     faulty: Container[Part],
+    data: Type,
     earlier: Typed | None = None,
 ) -> Typed:
     """The types of all rules of a tree, and what is wrong with the types in them and in the statements.
 
     `fresh` are the modules that `earlier` does not know; `owners` has the module of every rule and statement. Nothing is
-    said of what is in `faulty`; its type is taken as `any`.
+    said of what is in `faulty`; its type is taken as `any`. `data` is the type of the base documents, as it was earlier.
     """
-    inference = _Inference(fresh, owners, tree, graph, faulty, earlier)
+    inference = _Inference(fresh, owners, tree, graph, faulty, data, earlier)
     waiting: list[Part] = [part for module in fresh for part in module.parts]
     while waiting:
         inference.take(waiting)
@@ -147,6 +158,7 @@ class _Inference:
         tree: RuleTree,
         graph: Graph,
         faulty: Container[Part],
+        data: Type,
         earlier: Typed | None,
     ) -> None:
         self._fresh = set(fresh)
@@ -154,7 +166,7 @@ class _Inference:
         self._tree = tree
         self._graph = graph
         self._faulty = faulty
-        self._before = None if earlier is None else ProgramTypes(earlier.tree, earlier.types)
+        self._before = None if earlier is None else earlier.documents()
         self._types: dict[Rule, Type] = {}
         self._told: dict[Part, list[Diagnostic]] = {}
         self._touched: set[Key] = set()
@@ -165,7 +177,7 @@ class _Inference:
             self._types = {rule: kind for rule, kind in earlier.types.items() if rule in owners}
             self._told = {part: list(said) for part, said in earlier.told.items() if part in owners}
             self._touched = reshaped(differences(earlier.tree, tree))
-        self._documents = ProgramTypes(tree, self._types)
+        self._documents = ProgramTypes(tree, self._types, data)
 
     def take(self, parts: Iterable[Part]) -> None:
         """Find the types of rules, and of those they refer to first, as far as they are out of date."""
@@ -203,7 +215,7 @@ class _Inference:
                 _statement(statement, TermTypes(self._documents, self._owners[statement].request, report))
                 if report:
                     self._told[statement] = report
-        return Typed(self._tree, self._types, self._told)
+        return Typed(self._tree, self._documents.data, self._types, self._told)
 
     def _is_due(self, part: Part) -> bool:
         module = self._owners[part]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from doorward_dsl.check.described import described, is_described, laid_over, within
+from doorward_dsl.check.fields import unknown_field
 from doorward_dsl.check.matching import Matcher
 from doorward_dsl.check.replaced import Path, Replaced, leading_constants
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
@@ -12,6 +14,7 @@ from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import OPERATORS, signatures
 from doorward_dsl.source import Span
+from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import (
     Array,
     ArrayComprehension,
@@ -39,6 +42,7 @@ from doorward_dsl.syntax import (
 from doorward_dsl.types import (
     ANY,
     STRING,
+    AnyType,
     ArrayType,
     FunctionType,
     ObjectType,
@@ -66,9 +70,11 @@ _MEMBERSHIP: Final = frozenset({("internal", "member_2"), ("internal", "member_3
 
 
 class Documents(Protocol):
-    """What the rules of a program define."""
+    """What the rules of a program define, and its base documents."""
 
     tree: RuleTree
+    data: Type
+    """That of the base documents."""
 
     def value(self, node: Node) -> Type | None:
         """The type of what the rules at a node define; None where no rule is."""
@@ -107,16 +113,18 @@ class TermTypes:
             if not self._is_function(modifier.value):
                 self.visit(modifier.value)
         around = self._replaced
-        self._replaced = around.also(map(self._replacement, filter(self._replaces_rule, literal.withs)))
+        self._replaced = around.also(map(self._replacement, filter(self._retypes, literal.withs)))
         self._expr(literal.expr, before)
         self._replaced = around
 
-    def _replaces_rule(self, modifier: With) -> bool:
-        """Whether a modifier puts a value of another type, perhaps, in the place of a rule's."""
+    def _retypes(self, modifier: With) -> bool:
+        """Whether a modifier puts a value of another type, perhaps, in the place of a rule's or a described document."""
         target = modifier.target
-        if not isinstance(target, Ref) or not is_global(target):
+        if not is_global(target):
             return False
-        return any(
+        if is_described(self._documents.data, target.path if isinstance(target, Ref) else ()):
+            return True
+        return isinstance(target, Ref) and any(
             node.rules or node.children
             for node in self._documents.tree.reached(map(constant, target.path))[1].nodes
         )
@@ -226,6 +234,7 @@ class TermTypes:
                 elif not isinstance(part, str):
                     self.visit(part)
         else:
+            before = len(self.report)
             for part in subterms(term):
                 self.visit(part)
             if isinstance(term, Ref):
@@ -234,7 +243,7 @@ class TermTypes:
                 pass
             elif isinstance(term, Call) and term.name in _MEMBERSHIP:
                 self._check_membership(term)
-            elif isinstance(term, Call):
+            elif isinstance(term, Call) and len(self.report) == before:
                 self._check_call(term, top=top)
 
     def pattern(self, term: Term) -> Type:
@@ -371,15 +380,15 @@ class TermTypes:
         if self._replaced:
             kind, length = self._replaced.reached(ref.path)
             return self._walk(kind, ref.path[length:])
-        node = self._documents.tree.root
+        node, data = self._documents.tree.root, self._documents.data
         for index, part in enumerate(ref.path):
             key = constant(part)
             child = None if key is None else node.children.get(key)
             if child is None:
                 value = self._documents.value(node)
-                return ANY if value is None else self._walk(value, ref.path[index:])
-            node = child
-        return self._documents.extent(node)
+                return self._walk(described(node, data, part) if value is None else value, ref.path[index:])
+            node, data = child, within(data, part)
+        return laid_over(data, self._documents.extent(node), node)
 
     def _walk(self, kind: Type, path: tuple[Term, ...]) -> Type | None:
         found: Type | None = kind
@@ -405,33 +414,43 @@ class TermTypes:
             self._check_path(self.kind(ref.head) or ANY, ref, 0)
 
     def _check_document(self, ref: Ref) -> None:
-        node = self._documents.tree.root
+        node, data = self._documents.tree.root, self._documents.data
         for index, part in enumerate(ref.path):
             key = constant(part)
             child = None if key is None else node.children.get(key)
             if child is None:
                 value = self._documents.value(node)
                 if value is None:
-                    self._bind_path(ref)
+                    self._check_base(ref, described(node, data, part), index)
                 elif not node.children:
                     self._check_path(value, ref, index)
                 else:
                     self._check_path(ANY, ref, index)
                 return
-            node = child
+            node, data = child, within(data, part)
         if isinstance(self._documents.value(node), FunctionType):
             self._uncalled(ref, ".".join(node.path))
 
     def _uncalled(self, ref: Ref, name: str) -> None:
         self._error(f"function `{name}` used as reference, not called", ref.span, f"call it: `{name}(…)`")
 
+    def _check_base(self, ref: Ref, kind: Type, index: int) -> None:
+        """Check what a reference looks up in a base document, whose fields go by the names that a schema gives them."""
+        if isinstance(kind, AnyType):
+            self._bind_path(ref)
+        else:
+            self._check_path(kind, ref, index, named=True)
+
     def _bind_path(self, ref: Ref) -> None:
         for part in ref.path:
             if isinstance(part, Var):
                 self._variables.setdefault(part.name, ANY)
 
-    def _check_path(self, kind: Type, ref: Ref, index: int) -> None:
-        """Check what a reference looks up, from element `index` of its path on, in a value of a type."""
+    def _check_path(self, kind: Type, ref: Ref, index: int, *, named: bool = False) -> None:
+        """Check what a reference looks up, from element `index` of its path on, in a value of a type.
+
+        `named` says that a schema names the fields of that value.
+        """
         found: Type | None = kind
         for position in range(index, len(ref.path)):
             part = ref.path[position]
@@ -445,7 +464,10 @@ class TermTypes:
             if isinstance(part, Scalar):
                 following = select(found, part.value)
                 if following is None:
-                    self._missing(found, keys, ref, position)
+                    if named and isinstance(part.value, str):
+                        self.report.append(unknown_field(found, part.value, _written(ref, position), part))
+                    else:
+                        self._missing(found, keys, ref, position)
                     return
                 found = following
                 continue
@@ -458,7 +480,9 @@ class TermTypes:
         part = ref.path[position]
         hint = f"it has keys of type {shown(keys)}"
         if isinstance(kind, ObjectType) and kind.fields and kind.rest is None:
-            hint = f"its keys are {', '.join(f'`{name}`' for name, _ in kind.fields[:12])}"
+            near = nearest(str(part.value), map(str, dict(kind.fields))) if isinstance(part, Scalar) else None
+            listed = ", ".join(f"`{name}`" for name, _ in kind.fields[:12])
+            hint = f"did you mean `{near}`?" if near else f"its keys are {listed}"
         self._error(f"undefined ref: `{_written(ref, position + 1)}`", part.span, hint)
 
 
