@@ -11,7 +11,7 @@ from doorward.bundle.archive import pack, unpack
 from doorward.bundle.canonical import canonical
 from doorward.bundle.errors import BundleError
 from doorward.bundle.manifest import MANIFEST, Manifest, read_manifest
-from doorward.bundle.policy_set import MODULES, PolicySet, policies_of
+from doorward.bundle.policy_set import DATA_SCHEMAS, MODULES, PolicySet, policies_of
 from doorward.bundle.signatures import SIGNATURES, Verification, verify
 from doorward_dsl.parse import parse_module
 
@@ -56,7 +56,12 @@ def read_bundle(content: bytes, verification: Verification | None = None) -> Bun
 
 def _belongs(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.name in _DATA_NAMES or path.suffix in MODULES or path.name.endswith(_KIND)
+    return path.name in _DATA_NAMES or _stays(path)
+
+
+def _stays(path: PurePosixPath) -> bool:
+    """Whether a file is in a bundle as it is in a tree."""
+    return path.suffix in MODULES or path.name.endswith(_KIND) or path.name in DATA_SCHEMAS
 
 
 def _check_roots(manifest: Manifest, policies: PolicySet) -> None:
@@ -64,9 +69,10 @@ def _check_roots(manifest: Manifest, policies: PolicySet) -> None:
     if manifest.owns(()):
         return
     packages = [parse_module(source).package for source in policies.sources]
-    outside = [path for path in (*_places(policies.data, ()), *packages) if not manifest.owns(path)]
+    places = (*_places(policies.data, ()), *policies.documents, *packages)
+    outside = [path for path in places if not manifest.owns(path)]
     if outside:
-        raise BundleError(f"`data.{'.'.join(min(outside))}` is outside the bundle's roots")
+        raise BundleError(f"`{'.'.join(('data', *min(outside)))}` is outside the bundle's roots")
 
 
 def _places(data: Mapping[str, Any], above: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
@@ -87,7 +93,7 @@ def bundle_files(tree: Mapping[str, bytes], manifest: Manifest) -> dict[str, byt
     folders: dict[str, dict[str, bytes]] = {}
     for name, content in tree.items():
         path = PurePosixPath(name)
-        if path.suffix in MODULES or path.name.endswith(_KIND):
+        if _stays(path):
             files[name] = content
         else:
             folders.setdefault(path.parent.as_posix(), {})[path.name] = content

@@ -11,23 +11,27 @@ from typing import Any, Final
 
 from doorward.bundle.data import data_error, load, merge
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
+from doorward_dsl.schemas import Place
 from doorward_dsl.source import Source
 
-__all__ = ["DATA", "MODULES", "Declaration", "PolicySet", "policies_from", "policies_of"]
+__all__ = ["DATA", "DATA_SCHEMAS", "MODULES", "Declaration", "PolicySet", "policies_from", "policies_of"]
 
 MODULES: Final = frozenset({".rego", ".ward"})
 DATA: Final = frozenset({".json", ".yaml", ".yml"})
+
+DATA_SCHEMAS: Final = frozenset({"data.schema.json", "data.schema.yaml", "data.schema.yml"})
+"""The files that describe the data of their folder."""
 
 _MAX_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declaration:
-    """A kind of request, as a file of the set declares it."""
+    """A schema that a file of the set holds: of a kind of request, or of a document of the data."""
 
     source: Source
     schema: Any
-    """JSON Schema of what is to be done, if it is one."""
+    """JSON Schema of what is to be done, or of the document, if it is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +45,8 @@ class PolicySet:
     """SHA-256 of all names and contents, in hexadecimal."""
     kinds: Mapping[str, Declaration] = field(default_factory=dict)
     """The kinds of request that the set declares, by name."""
+    documents: Mapping[Place, Declaration] = field(default_factory=dict)
+    """The base documents that the set describes, by the names of their folders."""
     git_commit: str = ""
     """Of the tree, with `-dirty` where files differ from it; empty where there is none."""
 
@@ -98,7 +104,14 @@ def policies_of(
             problems.extend(error.diagnostics)
     data: dict[str, Any] = {}
     kinds: dict[str, Declaration] = {}
+    described: dict[Place, Declaration] = {}
     for source, document in documents:
+        path = PurePosixPath(source.name)
+        if path.name in DATA_SCHEMAS:
+            if path.parent.parts in described:
+                problems.append(data_error(source, "the data of this folder is described twice"))
+            described[path.parent.parts] = Declaration(source, document)
+            continue
         kind = _declared(source.name)
         if kind is not None:
             if kind in kinds:
@@ -110,7 +123,7 @@ def policies_of(
             problems.append(problem)
     if problems:
         raise PolicyError(problems)
-    return PolicySet(tuple(sources), data, _revision(contents), kinds, git_commit)
+    return PolicySet(tuple(sources), data, _revision(contents), kinds, described, git_commit)
 
 
 def _declared(name: str) -> str | None:

@@ -1,8 +1,8 @@
 """Policies in a directory, in one file, or in a bundle.
 
 A tree is read as OPA reads one: every `.rego` and `.ward` file is a module; every `.json`, `.yaml` and
-`.yml` file is data at the path of its directory (`acme/roles.yaml` is merged into `data.acme`). Names
-that start with a dot are passed over.
+`.yml` file is data at the path of its directory (`acme/roles.yaml` is merged into `data.acme`), but for those that
+declare a kind of request or describe data. Names that start with a dot are passed over.
 """
 
 from __future__ import annotations

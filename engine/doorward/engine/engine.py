@@ -10,10 +10,10 @@ from typing import Any, Final, Self
 from doorward.bundle import PolicySet, policies_from, read_policies
 from doorward.compile import Compiled
 from doorward.decide.decision import Decision
-from doorward.decide.document import schemas_of
 from doorward.decide.evaluate import Decider
 from doorward.decide.explain import Explainer, Explanation
 from doorward.decide.request import AccessRequest
+from doorward.engine.documents import check_documents, schemas_in
 from doorward.engine.granted import granted_to_decisions, may_wait, revision_under
 from doorward.engine.kinds import kinds_of
 from doorward.engine.modules import ModuleCache
@@ -48,11 +48,12 @@ def compile_policies(
     Raises PolicyError with the diagnostics of all of them.
     """
     modules = ModuleCache() if modules is None else modules
+    check_documents(policies)
     parsed = modules.parse(policies.sources)
     return modules.check(
         parsed,
         policies.data,
-        schemas=schemas_of(kinds_of(policies)),
+        schemas=schemas_in(policies),
         strict=strict,
         capabilities=capabilities,
     )

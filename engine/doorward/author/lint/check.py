@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from doorward.author.lint.settings import LintSettings
 from doorward.author.testing import check_tests
 from doorward.bundle import PolicySet
-from doorward.decide.document import schemas_of
 from doorward.engine import Engine, ModuleCache
-from doorward.engine.kinds import kinds_of
+from doorward.engine.documents import schemas_in
 from doorward_dsl.capabilities import Capabilities
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
 from doorward_dsl.lint import lint
@@ -50,5 +49,5 @@ def check(
         check_tests(policies, capabilities=capabilities)
     except PolicyError as error:
         return Checked(error.diagnostics, number, 0, "")
-    found = lint(engine.program, parsed, schemas=schemas_of(kinds_of(policies)), severities=settings.rules)
+    found = lint(engine.program, parsed, schemas=schemas_in(policies), severities=settings.rules)
     return Checked(found, number, engine.statements, engine.revision)

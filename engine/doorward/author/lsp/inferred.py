@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from doorward_dsl.check.infer import Part, ProgramTypes
+from doorward_dsl.check.infer import Part
 from doorward_dsl.check.terms import TermTypes
 from doorward_dsl.occurrences import Occurrence
 from doorward_dsl.products import Revision
@@ -21,9 +21,7 @@ class Inferred:
 
     def __init__(self, revision: Revision | None) -> None:
         self._revision = revision
-        self._documents = (
-            None if revision is None else ProgramTypes(revision.typed.tree, revision.typed.types)
-        )
+        self._documents = None if revision is None else revision.typed.documents()
 
     def document(self, path: Sequence[str]) -> str | None:
         """The type of what the rules at a path define, `data` first; None where nothing is known."""

@@ -11,11 +11,10 @@ from doorward.bundle import PolicySet, fingerprint, policies_of
 from doorward.bundle.data import data_error
 from doorward.bundle.policy_set import DATA, MODULES
 from doorward.compile import ProgramCode, compile_program
-from doorward.decide.document import schemas_of
 from doorward.decide.request import OPERATIONS
-from doorward.engine.kinds import kinds_of
+from doorward.engine.documents import check_documents, schemas_in
 from doorward_dsl.compile import Compiler
-from doorward_dsl.compile_tests import compile_tests
+from doorward_dsl.compile_tests import compile_tests, compiler_of_tests
 from doorward_dsl.diagnostics import Diagnostic, ParseError, PolicyError
 from doorward_dsl.parse import parse_module
 from doorward_dsl.products import Revision
@@ -58,7 +57,7 @@ class Checked:
     modules: Mapping[str, Module]
     """Their syntax trees; of a file that does not parse the last one that did, if there was one."""
     settings: PolicySet
-    """Data and declared kinds."""
+    """Data, and what is declared of it and of requests."""
     schemas: Mapping[str, JsonSchema]
     revision: Revision | None
     """The latest products of the compiler without errors, perhaps of earlier texts or of some of the files."""
@@ -90,7 +89,7 @@ class Tree:
         self._stamps: dict[str, tuple[int, int, int]] = {}
         self._disk: dict[str, bytes] = {}
         self._parsed: dict[str, _Parsed] = {}
-        self._latest = Checked({}, {}, _EMPTY, schemas_of(kinds_of(_EMPTY)), None, None)
+        self._latest = Checked({}, {}, _EMPTY, schemas_in(_EMPTY), None, None)
         self._compiler, self._test_compiler = Compiler(), Compiler()
         self._code: ProgramCode | None = None
         self._settings: tuple[dict[str, bytes], PolicySet, tuple[Diagnostic, ...]] = ({}, _EMPTY, ())
@@ -163,10 +162,10 @@ class Tree:
         sources = self._sources(buffers, problems)
         settings = self._read_settings(buffers, problems)
         try:
-            schemas = schemas_of(kinds_of(settings))
+            schemas = schemas_in(settings)
         except PolicyError as error:
             problems += error.diagnostics
-            schemas = schemas_of(kinds_of(_EMPTY))
+            schemas = schemas_in(_EMPTY)
         before = self._latest
         modules: dict[str, Module] = {}
         complete = True
@@ -181,7 +180,7 @@ class Tree:
         program: Program | None = None
         found: Iterable[Diagnostic] = ()
         if self._compiler.schemas != schemas:
-            self._compiler, self._test_compiler = Compiler(schemas=schemas), Compiler(schemas=schemas)
+            self._compiler, self._test_compiler = Compiler(schemas=schemas), compiler_of_tests(schemas)
         if complete:
             try:
                 program = self._compiler.compile(modules.values(), settings.data)
@@ -280,7 +279,7 @@ class Tree:
         return sources
 
     def _read_settings(self, buffers: Mapping[str, Buffer], problems: list[Diagnostic]) -> PolicySet:
-        """Data and kinds, read again where a file has changed; those of before while one cannot be read."""
+        """Data, its schemas and kinds, read again where a file has changed; those of before while one cannot be read."""
         files = {name: content for name, content in self._disk.items() if PurePosixPath(name).suffix in DATA}
         for name, buffer in buffers.items():
             if PurePosixPath(name).suffix in DATA:
@@ -289,6 +288,7 @@ class Tree:
         if files != known:
             try:
                 settings, wrong = policies_of(sorted(files.items())), ()
+                check_documents(settings)
             except PolicyError as error:
                 wrong = error.diagnostics
             self._settings = files, settings, wrong

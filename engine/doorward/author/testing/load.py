@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from doorward.bundle.policy_set import Declaration
 from doorward.engine import PolicySet, read_policies
 from doorward_dsl.diagnostics import Diagnostic, PolicyError
+from doorward_dsl.schemas import Place
 from doorward_dsl.source import Source, Span
 
 __all__ = ["load"]
@@ -21,7 +23,8 @@ def load(paths: Iterable[Path]) -> PolicySet:
     """
     sources: dict[str, Source] = {}
     data: dict[str, Any] = {}
-    kinds: dict[str, Any] = {}
+    kinds: dict[str, Declaration] = {}
+    documents: dict[Place, Declaration] = {}
     digest = hashlib.sha256()
     for path in paths:
         policies = read_policies(path)
@@ -35,8 +38,10 @@ def load(paths: Iterable[Path]) -> PolicySet:
                 [Diagnostic("ward_data_error", f"`{clash}` is given twice, with different values", nowhere)]
             )
         kinds.update(policies.kinds)
+        documents.update(policies.documents)
         digest.update(policies.revision.encode())
-    return PolicySet(tuple(sources[name] for name in sorted(sources)), data, digest.hexdigest(), kinds)
+    modules = tuple(sources[name] for name in sorted(sources))
+    return PolicySet(modules, data, digest.hexdigest(), kinds, documents)
 
 
 def _lay_over(under: dict[str, Any], over: dict[str, Any], path: str) -> str | None:

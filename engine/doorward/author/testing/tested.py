@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from doorward.author.testing.withs import VALUE, data_at, first_value, modifiers
 from doorward.compile import Compiled, Function, Replaced, Replacements, compile_program, run
-from doorward.decide.document import Clock, complete, schemas_of
+from doorward.decide.document import Clock, complete
 from doorward.decide.evaluate import Decider, Evaluator
 from doorward.decide.explain import Explainer
 from doorward.engine import PolicySet
+from doorward.engine.documents import check_documents, schemas_in
 from doorward.engine.granted import granted_to_decisions, granted_to_queries
 from doorward.engine.kinds import kinds_of
 from doorward.facts.postgres import AnalysisCache, Catalogue
@@ -94,9 +95,10 @@ class Tested:
         self.analyses = AnalysisCache()
         self.clock = Clock()
         self._capabilities = capabilities
+        check_documents(policies)
         modules = _parsed(policies)
         self.kinds = kinds_of(policies)
-        schemas = schemas_of(self.kinds)
+        schemas = schemas_in(policies)
         operations = {name: kind.operation for name, kind in self.kinds.items()}
         self.program: Program = compile_modules(
             modules, schemas=schemas, data=policies.data, capabilities=capabilities
@@ -238,7 +240,7 @@ def check_tests(policies: PolicySet, *, capabilities: Capabilities | None = None
         kinds = kinds_of(policies)
         compile_tests(
             modules,
-            schemas=schemas_of(kinds),
+            schemas=schemas_in(policies),
             operations={name: kind.operation for name, kind in kinds.items()},
             data=policies.data,
             capabilities=capabilities,

@@ -208,9 +208,9 @@ class Validator:
         except (ValueError, RecursionError, BuiltinError) as error:
             raise SchemaError(str(error)) from None
 
-    def objection(self, document: Any) -> str | None:
-        """What is wrong with a document, with its place; None where nothing is. Bounded in what it takes."""
-        validator = self._validator.evolve(format_checker=_Meter(_Allowance(_MAX_STEPS)))
+    def objection(self, document: Any, steps: int = _MAX_STEPS) -> str | None:
+        """What is wrong with a document, with its place; None where nothing is. Bounded by `steps` in what it takes."""
+        validator = self._validator.evolve(format_checker=_Meter(_Allowance(steps)))
         try:
             error = next(validator.iter_errors(_floats(document)), None)
         except (ValueError, RecursionError, Unresolvable, BuiltinError) as wrong:
