@@ -21,8 +21,8 @@ from .builtin import Meter, contextual
 from .json_text import plain
 from .metering import unfolded
 from .numeric import number_text
-from .operands import MAX_TEXT, NUMBERS, mapping, string
-from .terms import MAX_NESTING
+from .operands import ARRAYS, MAX_TEXT, NUMBERS, SETS, items, mapping, members, string
+from .terms import MAX_NESTING, term_text
 
 __all__ = ["BUILTINS"]
 
@@ -334,8 +334,37 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 
 def render_template(meter: Meter, template: Value, variables: Value) -> Value:
     source = string(_NAME, 1, template)
-    data = plain(mapping(_NAME, 2, variables))
+    given = mapping(_NAME, 2, variables)
+    data = plain(given)
+    _check_json(given)
     return "".join(_Run(data, meter.charge).render(_parsed(source, meter.charge), data))
+
+
+def _check_json(value: Value) -> None:
+    """Raise BuiltinError for sets and for keys that are no strings: OPA reads the variables as JSON, from their text."""
+    kind = type(value)
+    if kind is dict:
+        for name, part in items(value):
+            if type(name) is not str:
+                raise _no_key(name)
+            _check_json(part)
+    elif kind in ARRAYS:
+        for part in value:
+            _check_json(part)
+    elif kind in SETS:
+        if not value:
+            raise BuiltinError(f"{_NAME}: invalid character 's' looking for beginning of value")
+        first = next(iter(members(value)))
+        if type(first) is not str:
+            raise _no_key(first)
+        after = "}" if len(value) == 1 else ","
+        raise BuiltinError(f"{_NAME}: invalid character '{after}' after object key")
+
+
+def _no_key(value: Value) -> BuiltinError:
+    return BuiltinError(
+        f"{_NAME}: invalid character '{term_text(value)[0]}' looking for beginning of object key string"
+    )
 
 
 BUILTINS: Final = contextual({_NAME: render_template})
