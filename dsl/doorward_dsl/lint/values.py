@@ -1,18 +1,20 @@
-"""Fields that are compared with a value that they never have: `time.weekday == "sunday"`."""
+"""Fields, of requests and of described data, that are compared with a value that they never have: `time.weekday == "sunday"`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from doorward_dsl.check.tree import is_global
+from doorward_dsl.check.described import reached
+from doorward_dsl.check.tree import RuleTree, is_global
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lint.nodes import nodes
 from doorward_dsl.program import Program
-from doorward_dsl.schemas import JsonSchema
+from doorward_dsl.schemas import JsonSchema, Place, Schemas, data_type
 from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Array, Call, Module, Ref, Scalar, Set, Term, Unify
 from doorward_dsl.syntax import Literal as Line
+from doorward_dsl.types import AnyType
 
 __all__ = ["impossible_values"]
 
@@ -24,8 +26,13 @@ _DEEPEST: Final = 16
 
 
 def impossible_values(program: Program, schemas: Mapping[str, JsonSchema]) -> Iterator[Diagnostic]:
-    """Literals beside a field of a request whose schema lists other values."""
+    """Literals beside a field, of a request or of described data, whose schema lists other values."""
+    described = _Described(program.tree, Schemas.of(schemas).data)
     for module in program.modules:
+        if not _replaces_data(module):
+            for left, right in _compared(module):
+                yield from described.check(left, right)
+                yield from described.check(right, left)
         kinds = (
             sorted(schemas) if "*" in module.governs else [kind for kind in module.governs if kind in schemas]
         )
@@ -49,6 +56,41 @@ def _compared(module: Module) -> Iterator[tuple[Term, Term]]:
                 yield from ((node.args[0], item) for item in node.args[1].items)
 
 
+def _replaces_data(module: Module) -> bool:
+    """Whether `with` puts something in the place of data, which need not be as a schema says."""
+    return any(
+        is_global(modifier.target)
+        for _, node in nodes(module)
+        if isinstance(node, Line)
+        for modifier in node.withs
+    )
+
+
+class _Described:
+    """Knows the values of the fields of base documents."""
+
+    def __init__(self, tree: RuleTree, schemas: Mapping[Place, JsonSchema]) -> None:
+        self._tree = tree
+        self._schemas = schemas
+        self._data = data_type(schemas)
+
+    def check(self, field: Term, other: Term) -> Iterator[Diagnostic]:
+        """What there is to say where `other` is a literal."""
+        if self._schemas and isinstance(other, Scalar) and isinstance(field, Ref) and is_global(field):
+            kind, _ = reached(self._tree, self._data, field.path)
+            values = None if isinstance(kind, AnyType) else self._values(_path(field))
+            if values is not None and other.value not in values:
+                yield _never(field, other, values)
+
+    def _values(self, path: tuple[Any, ...]) -> _Values | None:
+        """The values that the schema of the innermost place lists."""
+        places = [place for place in self._schemas if path[: len(place)] == place]
+        if not places:
+            return None
+        place = max(places, key=len)
+        return _listed(self._schemas[place], path[len(place) :])
+
+
 class _Finder:
     """Knows the values of the fields of some kinds of request."""
 
@@ -60,19 +102,9 @@ class _Finder:
         """What there is to say where `other` is a literal."""
         if not isinstance(other, Scalar) or not isinstance(field, Ref) or not is_global(field, "input"):
             return
-        path = tuple(part.value if isinstance(part, Scalar) else None for part in field.path)
-        values = self._values(path)
-        if values is None or other.value in values:
-            return
-        texts = sorted(value for value in values if isinstance(value, str) and value)
-        near = nearest(str(other.value), texts) or next(
-            (text for text in texts if text.casefold() == str(other.value).casefold()), None
-        )
-        listed = ", ".join(f"`{text}`" for text in texts)
-        hint = f"did you mean `{near}`?" if near else f"its values are {listed}"
-        written = " ".join(field.span.text.split())
-        message = f"`{written}` is never {other.span.text}"
-        yield Diagnostic("ward_lint", message, other.span, "error", hint, rule="impossible-value")
+        values = self._values(_path(field))
+        if values is not None and other.value not in values:
+            yield _never(field, other, values)
 
     def _values(self, path: tuple[Any, ...]) -> _Values | None:
         """The values that a field can have, where its schema lists them in all kinds."""
@@ -83,6 +115,23 @@ class _Finder:
         return self._known[path]
 
 
+def _path(field: Ref) -> tuple[Any, ...]:
+    """The names that a reference looks up; None for what is no literal."""
+    return tuple(part.value if isinstance(part, Scalar) else None for part in field.path)
+
+
+def _never(field: Ref, other: Scalar, values: _Values) -> Diagnostic:
+    texts = sorted(value for value in values if isinstance(value, str) and value)
+    near = nearest(str(other.value), texts) or next(
+        (text for text in texts if text.casefold() == str(other.value).casefold()), None
+    )
+    listed = ", ".join(f"`{text}`" for text in texts)
+    hint = f"did you mean `{near}`?" if near else f"its values are {listed}"
+    written = " ".join(field.span.text.split())
+    message = f"`{written}` is never {other.span.text}"
+    return Diagnostic("ward_lint", message, other.span, "error", hint, rule="impossible-value")
+
+
 def _listed(root: JsonSchema, path: Sequence[Any]) -> _Values | None:
     schema: Any = root
     for name in path:
@@ -90,7 +139,12 @@ def _listed(root: JsonSchema, path: Sequence[Any]) -> _Values | None:
         if not isinstance(schema, Mapping):
             return None
         properties = schema.get("properties", {})
-        schema = properties.get(name) if isinstance(name, str) and name in properties else schema.get("items")
+        if isinstance(name, str) and name in properties:
+            schema = properties[name]
+        elif properties or "patternProperties" in schema:
+            return None
+        else:
+            schema = schema.get("items", schema.get("additionalProperties"))
     schema = _followed(schema, root)
     if not isinstance(schema, Mapping):
         return None

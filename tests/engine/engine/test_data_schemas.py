@@ -349,3 +349,18 @@ def test_lint_the_tests_and_the_editor_know_schemas(tmp_path: Path) -> None:
     (path / "acme/data.json").write_text('{"limits": {"rows": 1}}')
     edited.look()
     assert {one.code for one in edited.check().diagnostics} == {UNKNOWN, "ward_data_error"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ('data.acme.staff[principal.id].role == "admn"', "did you mean `admin`?"),
+        ('data.acme.staff.ann.role in {"admin", "boss"}', "its values are `admin`, `analyst`"),
+        ('data.acme.staff.ann.role == "admin"', None),
+        ('data.acme.staff.ann.team == "x"', None),
+        ('data.acme.staff.ann.role == "boss" with data.acme.staff.ann.role as "boss"', None),
+    ],
+)
+def test_lint_knows_the_values_that_a_schema_lists(tmp_path: Path, condition: str, said: str | None) -> None:
+    found = check(read_policies(tree(tmp_path, f'allow "so" if {condition}\n')), LintSettings()).diagnostics
+    assert [(one.rule, one.hint) for one in found] == ([("impossible-value", said)] if said else [])
