@@ -122,17 +122,20 @@ class _Compilation:
         annotated = any(one.annotated for one in gone) or any(
             is_annotated(module) for module in self._modules if module not in earlier.checked
         )
-        kept = {}
-        for module in self._modules:
-            known = earlier.checked.get(module)
-            if (
-                known is not None
-                and known.mentions.isdisjoint(touched)
-                and known.names == self._offered.names(module.package)
-                and not (annotated and known.asks_for_metadata)
-            ):
-                kept[module] = known
-        return kept
+        renamed = {
+            package
+            for package, branch in self._offered.branches.items()
+            if earlier.offered.names(package) != branch.names
+        }
+        known = earlier.checked
+        return {
+            module: known[module]
+            for module in self._modules
+            if module in known
+            and known[module].mentions.isdisjoint(touched)
+            and module.package not in renamed
+            and not (annotated and known[module].asks_for_metadata)
+        }
 
     def run(self, data: Mapping[str, Any] | None) -> Revision:
         """All passes. Raises CompileError."""
@@ -154,7 +157,7 @@ class _Compilation:
             before = None if earlier is None else earlier.typed
             typed = infer(checked.values(), fresh, owners, tree, graph, self._faulty, self._data, before)
         report = chain(
-            *(one.said for one in checked.values()),
+            *[one.said for one in checked.values() if one.said],
             self._conflicts(data),
             self._lookalikes(checked.values()),
             recursion,

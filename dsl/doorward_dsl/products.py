@@ -58,8 +58,7 @@ class Governing:
     """What takes part in decisions."""
 
     all: tuple[tuple[GovernedStatement | GovernedRule, ...], ...]
-    statements: Mapping[str, tuple[tuple[Module, ...], Mapping[Module, tuple[GovernedStatement, ...]]]]
-    """By the name of the package: its modules, and the statements of each."""
+    statements: Mapping[Module, tuple[GovernedStatement, ...]]
     rules: Mapping[Path, GovernedRule]
 
 
@@ -79,21 +78,23 @@ class Revision:
 
 def govern(modules: Sequence[Module], annotations: AnnotationIndex, earlier: Governing | None) -> Governing:
     """What takes part in decisions, of resolved modules in order; the same objects as earlier where nothing changed."""
-    packages: dict[str, list[Module]] = {}
-    for module in modules:
-        if module.statements:
-            packages.setdefault(".".join(module.package), []).append(module)
-    statements = {}
-    for name, members in packages.items():
-        known = None if earlier is None else earlier.statements.get(name)
-        if known is None or known[0] != tuple(members):
-            known = tuple(members), governed_statements(members)
-        statements[name] = known
+    deciding = {module: None for module in modules if module.statements}
+    statements = {} if earlier is None else dict(earlier.statements)
+    others = {".".join(module.package) for module in deciding.keys() ^ statements.keys()}
+    for module in statements.keys() - deciding.keys():
+        del statements[module]
+    packages: dict[str, list[Module]] = {name: [] for name in others}
+    for module in deciding if others else ():
+        name = ".".join(module.package)
+        if name in others:
+            packages[name].append(module)
+    for members in packages.values():
+        statements.update(governed_statements(members))
     rules = _rules(modules, annotations, earlier)
     files: dict[str, list[GovernedRule]] = {}
     for path in sorted(rules):
         files.setdefault(rules[path].span.source.name, []).append(rules[path])
-    every = [statements[".".join(module.package)][1][module] for module in modules if module.statements]
+    every = [statements[module] for module in deciding]
     return Governing((*every, *map(tuple, files.values())), statements, rules)
 
 

@@ -7,7 +7,7 @@ meant before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 from doorward_dsl.check.tree import Node, RuleTree
@@ -49,14 +49,14 @@ def differences(one: RuleTree, other: RuleTree) -> Iterator[Difference]:
         if first is second:
             continue
         yield path, first, second
-        for key, child in first.children.items():
-            there = second.children.get(key)
-            if there is not child:
-                inner = (*path, child.name)[:DEEPEST]
-                if there is None:
-                    yield inner, child, None
-                else:
-                    waiting.append((inner, child, there))
+        find = second.children.get
+        for key, child in [(key, child) for key, child in first.children.items() if find(key) is not child]:
+            there = find(key)
+            inner = (*path, child.name)[:DEEPEST]
+            if there is None:
+                yield inner, child, None
+            else:
+                waiting.append((inner, child, there))
         for key in second.children.keys() - first.children.keys():
             child = second.children[key]
             yield (*path, child.name)[:DEEPEST], None, child
@@ -64,16 +64,18 @@ def differences(one: RuleTree, other: RuleTree) -> Iterator[Difference]:
 
 def fresh(tree: RuleTree, earlier: RuleTree) -> Iterator[Node]:
     """The nodes of a tree that the earlier one has not."""
+    if tree.root is earlier.root:
+        return
     waiting: list[tuple[Node, Node | None]] = [(tree.root, earlier.root)]
     while waiting:
         node, before = waiting.pop()
-        if node is not before:
-            yield node
-            known = {} if before is None else before.children
-            waiting.extend((child, known.get(key)) for key, child in node.children.items())
+        yield node
+        known = {} if before is None else before.children
+        there = known.get
+        waiting += [(child, there(key)) for key, child in node.children.items() if there(key) is not child]
 
 
-def reshaped(found: Iterator[Difference]) -> set[Key]:
+def reshaped(found: Iterable[Difference]) -> set[Key]:
     """The keys of places that came, went, or now hold rules of another form: other arguments, a set, no set."""
     keys: set[Key] = set()
     for path, before, after in found:

@@ -174,7 +174,9 @@ class _Inference:
         self._statements: dict[Statement, None] = {}
         """Those to be looked at once all rules have their types."""
         if earlier is not None:
-            self._types = {rule: kind for rule, kind in earlier.types.items() if rule in owners}
+            self._types = dict(earlier.types)
+            for rule in earlier.types.keys() - owners.keys():
+                del self._types[rule]
             self._told = {part: list(said) for part, said in earlier.told.items() if part in owners}
             self._touched = reshaped(differences(earlier.tree, tree))
         self._documents = ProgramTypes(tree, self._types, data)

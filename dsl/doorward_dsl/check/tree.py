@@ -6,10 +6,9 @@ trees are compared by looking at what differs alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from operator import is_
 from typing import Final, TypeAlias
 
 from doorward_dsl.resolve.globals import ROOTS
@@ -135,53 +134,58 @@ class RuleTree:
     def __init__(
         self, modules: Iterable[Module], *, resolved: bool = True, earlier: RuleTree | None = None
     ) -> None:
-        members: dict[Package, list[Module]] = {}
-        for module in modules:
-            known = members.get(module.package)
-            if known is None:
-                members[module.package] = [module]
-            else:
-                known.append(module)
-        before = {} if earlier is None else earlier.branches
-        self.branches: dict[Package, _Branch] = {}
-        other: list[Package] = []
+        self.modules: dict[Module, None] = dict.fromkeys(modules)
+        before: Collection[Module] = () if earlier is None else earlier.modules.keys()
+        others = {module.package for module in self.modules.keys() ^ before}
+        members: dict[Package, list[Module]] = {package: [] for package in others}
+        for module in [module for module in self.modules if module.package in others]:
+            members[module.package].append(module)
+        self.branches: dict[Package, _Branch] = {} if earlier is None else dict(earlier.branches)
         for package, some in members.items():
-            branch = before.get(package)
-            if branch is None or len(branch.modules) != len(some) or not all(map(is_, branch.modules, some)):
-                branch = _grow(package, tuple(some), resolved)
-                other.append(package)
-            self.branches[package] = branch
+            if some:
+                self.branches[package] = _grow(package, tuple(some), resolved)
+            else:
+                del self.branches[package]
         self.ways: Way
         """The ways to all packages, those without rules too."""
-        self.clashes: bool
+        self.clashes = False
         """Whether some package may be where a rule is."""
-        if earlier is not None and len(other) <= _MOST_GRAFTS and self.branches.keys() == before.keys():
-            self.clashes, self.ways = earlier.clashes, earlier.ways
-            for package in other:
+        if earlier is not None and not earlier.clashes and len(others) <= _MOST_GRAFTS:
+            self.ways = earlier.ways
+            for package in others:
                 self._graft(package)
         else:
-            self.clashes, self.ways = False, Way((), 0)
+            self.ways = Way((), 0)
             self._join()
         self.root = self.ways.node or Node("data", ((), 0))
         self._everywhere = Places([self.root])
 
     def _graft(self, package: Package) -> None:
-        """Put the branch of a package in the place of an earlier one; the earlier tree keeps its own."""
+        """Put the branch of a package, or none, in the place of an earlier one; the earlier tree keeps its own."""
         way = self.ways = replace(self.ways, on=dict(self.ways.on))
         ways = [way]
-        for name in package:
-            following = way.on[name]
-            way.on[name] = way = replace(following, on=dict(following.on))
+        for length, name in enumerate(package, start=1):
+            following = way.on.get(name)
+            if following is None:
+                following = Way(package, length)
+                way.on = dict(sorted([*way.on.items(), (name, following)]))
+            else:
+                following = way.on[name] = replace(following, on=dict(following.on))
+            way = following
             ways.append(way)
-        way.branch = self.branches[package]
-        for way in reversed(ways):
-            way.node = self._joined(way)
+        way.branch = self.branches.get(package)
+        for length in range(len(package), -1, -1):
+            way = ways[length]
+            if length and way.branch is None and not way.on:
+                del ways[length - 1].on[package[length - 1]]
+            else:
+                way.node = self._joined(way)
 
     def _join(self) -> None:
         """Put the branches of all packages on one tree."""
         root = self.ways
         ways = [root]
-        for package, branch in self.branches.items():
+        for package, branch in sorted(self.branches.items()):
             way = root
             for length, name in enumerate(package, start=1):
                 following = way.on.get(name)
@@ -198,8 +202,10 @@ class RuleTree:
         if not way.on:
             return own if own is not None and own.children else None
         node = Node(way.package[way.length - 1] if way.length else "data", (way.package, way.length))
-        if own is not None:
-            node.children.update(own.children)
+        if own is None or not own.children:
+            node.children = {("str", name): on.node for name, on in way.on.items() if on.node is not None}
+            return node if node.children else None
+        node.children.update(own.children)
         for name, on in way.on.items():
             key = ("str", name)
             there = node.children.get(key)

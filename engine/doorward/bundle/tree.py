@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from doorward.bundle.bundle import is_bundle, read_bundle
 from doorward.bundle.data import data_error
@@ -111,28 +111,35 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
         return
     count = 0
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(root, onerror=_refuse, followlinks=True):
-        status = Path(folder).stat()
+    waiting = [("", str(root))]
+    while waiting:
+        within, folder = waiting.pop()
+        status = os.stat(folder)  # noqa: PTH116 - thousands of files
         if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = Path(folder).relative_to(root).as_posix()
-        within = "" if place == "." else f"{place}/"
-        for name in names:
-            if name.startswith(".") or not name.endswith(_SUFFIXES):
-                continue
-            count += 1
-            if count > _MAX_FILES:
-                raise PolicyError(
-                    [data_error(Source(str(root), ""), f"there are more than {_MAX_FILES} files")]
-                )
-            yield f"{within}{name}", f"{folder}/{name}"
+        with os.scandir(folder) as entries:
+            # A folder that cannot be read may hold what blocks: policies are loaded whole or not at all.
+            for entry in entries:
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if _is_folder(entry):
+                    waiting.append((f"{within}{name}/", entry.path))
+                elif name.endswith(_SUFFIXES):
+                    count += 1
+                    if count > _MAX_FILES:
+                        raise PolicyError(
+                            [data_error(Source(str(root), ""), f"there are more than {_MAX_FILES} files")]
+                        )
+                    yield f"{within}{name}", entry.path
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise error  # a folder that cannot be read may hold what blocks: policies are loaded whole or not at all
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # whoever reads it hears of it
 
 
 def git_commit(root: Path) -> str:

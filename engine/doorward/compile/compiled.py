@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from doorward.compile.answers import Answers
@@ -82,7 +83,6 @@ class Compiled:
         self._mocked = library.mocked
         self._tree = library.tree
         self._planner = library.planner
-        self._infos = library.infos
         self._linker = library.linker
         self._deciders = library.deciders
 
@@ -98,6 +98,10 @@ class Compiled:
         """The Python that the plan becomes, for people."""
         trees = [tree for part in self._everything().parts for tree in part.trees]
         return "\n\n\n".join(map(ast.unparse, trees)) + "\n"
+
+    @cached_property
+    def _infos(self) -> tuple[StatementInfo, ...]:
+        return tuple([info for file in self.code.files.values() for (_, info, _), _, _ in file.planned])
 
     def statements(self, kind: str) -> tuple[StatementInfo, ...]:
         """The statements and governed rules that speak for a kind of request."""
@@ -152,7 +156,7 @@ class Compiled:
             return None
         planner = Planner(self._tree, self._mocked, indexed=self._options.indexed, base=self._planner)
         number = planner.unit_of(document, ())
-        made: Callable[..., Value] = self._linked(planner, []).namespace[planner.numbers.names[number]]
+        made: Callable[..., Value] = self._linked(planner, []).function(planner.numbers.names[number])
         return made
 
     def _linked(self, planner: Planner, parts: Iterable[Part]) -> Linker:
@@ -160,8 +164,8 @@ class Compiled:
         units = gather([planner.needs], planner, self.program.references, {}, self.code.units)
         linker = Linker(self._tree, self._linker)
         every = {**self.code.units, **units}
-        for part in (*(unit.part for unit in units.values()), *parts):
-            linker.add(part)
+        linker.add(unit.part for unit in units.values())
+        linker.add(parts)
         link(linker, every, planner.numbers)
         return linker
 
@@ -207,7 +211,7 @@ class Compiled:
         name = planner.numbers.names[function] if isinstance(function, int) else _QUERY
         if isinstance(function, ast.stmt):
             part.load(function, body[0].span.source if body else NOWHERE.source)
-        made: Function = self._linked(planner, [part.done()]).namespace[name]
+        made: Function = self._linked(planner, [part.done()]).function(name)
         return made
 
     def _is_fixed(self, name: str) -> bool:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from doorward.compile.changes import Change, change, replaced_keys
 from doorward.compile.choice import Choice, choose
 from doorward.compile.code import ALL_KINDS, FileCode, References, UnitCode, plan_file, plan_unit_code
 from doorward.compile.deciding import DECIDING_HELPERS, Decide, load_decision
 from doorward.compile.decision import Group, KindPlan, refined
-from doorward.compile.findings import StatementInfo
 from doorward.compile.linker import Linker
 from doorward.compile.parts import Part, PartWriter
 from doorward.compile.planner import Needs, Numbers, Planner, UnitKey, replaced_in
@@ -44,6 +42,8 @@ class ProgramCode:
     """What is looked up and what is tried, by kind."""
     following: int
     """The number of the next file."""
+    spread: bool
+    """Whether something needs whatever there is at and below a place."""
 
 
 class Library:
@@ -75,23 +75,20 @@ class Library:
         self.planner = Planner(self.tree, self.mocked, indexed=indexed, numbers=numbers)
         self.references = program.references
         self._following = 0 if known is None else known.following
-        self.files = {governing: self._file(governing, known) for governing in program.governing}
-        needs = [file.needs for file in self.files.values()]
-        if whole:
-            needs.append(Needs(below={(): None}))
-        self.units = gather(needs, self.planner, self.references, self._reusable(known), keep=keep)
+        self.files = self._read(program.governing, known)
+        self._files = list(self.files.values())
+        self.units = self._gathered(known, whole=whole)
         self.kinds: list[KindPlan] = []
         self.parts: list[Part] = [unit.part for unit in self.units.values()]
         self.linker = Linker(self.tree, earlier=None if known is None else known.linker)
         self.linker.namespace.update(DECIDING_HELPERS)
-        for unit in self.units.values():
-            self.linker.add(unit.part)
-        kinds = sorted({ALL_KINDS}.union(*(file.kinds for file in self.files.values())))
+        kinds = sorted({ALL_KINDS}.union(*{file.kinds for file in self._files}))
         self._choices: dict[str, Choice] = {}
         choices = {} if known is None else known.choices
         names = {kind: self._decision(kind, at, choices.get(kind)) for at, kind in enumerate(kinds)}
-        namespace = link(self.linker, self.units, self.planner.numbers)
-        self.deciders: dict[str, Decide] = {kind: namespace[name] for kind, name in names.items()}
+        self.linker.add(self.parts)
+        link(self.linker, self.units, self.planner.numbers)
+        self.deciders: dict[str, Decide] = {kind: self.linker.function(name) for kind, name in names.items()}
         self.planner.numbers.keep(self.units)
         self.code = ProgramCode(
             program.tree,
@@ -103,56 +100,87 @@ class Library:
             self.linker,
             self._choices,
             self._following,
+            self._spread,
         )
 
-    @property
-    def infos(self) -> tuple[StatementInfo, ...]:
-        """What is known of all statements and governed rules."""
-        return tuple([info for file in self.files.values() for (_, info, _), _, _ in file.planned])
+    def _read(
+        self, governing: Iterable[tuple[GovernedStatement | GovernedRule, ...]], known: ProgramCode | None
+    ) -> dict[tuple[GovernedStatement | GovernedRule, ...], FileCode]:
+        """The code of all files, in order."""
+        earlier, touched = {} if known is None else known.files, self._changed.touched
+        found = {}
+        for one in governing:
+            file = earlier.get(one)
+            if file is None or not file.mentions.isdisjoint(touched):
+                file = plan_file(self._following, one, self.planner, self.references)
+                self._following += 1
+            found[one] = file
+        return found
 
-    def _file(
-        self, governing: tuple[GovernedStatement | GovernedRule, ...], known: ProgramCode | None
-    ) -> FileCode:
-        file = None if known is None else known.files.get(governing)
-        if file is None or not file.mentions.isdisjoint(self._changed.touched):
-            file = plan_file(self._following, governing, self.planner, self.references)
-            self._following += 1
-        return file
-
-    def _reusable(self, known: ProgramCode | None) -> Mapping[UnitKey, UnitCode]:
-        """The units that still hold."""
+    def _gathered(self, known: ProgramCode | None, *, whole: bool) -> Mapping[UnitKey, UnitCode]:
+        """All units that files need, and those that these need."""
+        needs = [file.needs for file in self._files]
+        if whole:
+            needs.append(Needs(below={(): None}))
         if known is None:
-            return {}
+            units = gather(needs, self.planner, self.references, {}, keep=self._keep)
+            self._spread = _is_spread(needs, units)
+            return units
+        reusable, stale = self._reusable(known)
+        before, now = set(known.files.values()), set(self._files)
+        fresh = [file.needs for file in self._files if file not in before]
+        lost = [file.needs for file in before - now] + [known.units[key].needs for key in stale]
+        # What nobody needs any more is found only by asking for everything: not so if what came needs what went needed.
+        asked = {key for some in lost for key in some.units}
+        others = Needs(units=dict.fromkeys([key for key in stale if key not in asked]))
+        spread = known.spread or any(some.below for some in fresh)
+        found: Mapping[UnitKey, UnitCode] = {}
+        if not spread and not whole:
+            found = gather([*fresh, others], self.planner, self.references, reusable, keep=self._keep)
+            fresh += [unit.needs for key, unit in found.items() if key not in reusable]
+            spread = any(some.below for some in fresh)
+            reusable = {**reusable, **found}
+            if not spread and asked <= {key for some in fresh for key in some.units}:
+                self._spread = False
+                return reusable
+        units = gather(needs, self.planner, self.references, reusable, keep=self._keep)
+        self._spread = _is_spread(needs, units)
+        return units
+
+    def _reusable(self, known: ProgramCode) -> tuple[Mapping[UnitKey, UnitCode], list[UnitKey]]:
+        """The units that still hold, and those that do not."""
         touched, places = self._changed.touched, self._changed.places
         if not places:
-            return known.units
-        return {
-            key: unit
+            return known.units, []
+        stale = [
+            key
             for key, unit in known.units.items()
-            if unit.mentions.isdisjoint(touched)
-            and (key[0][:DEEPEST] not in places or unit.is_of(self.tree.find(key[0])))
-        }
+            if not unit.mentions.isdisjoint(touched)
+            or (key[0][:DEEPEST] in places and not unit.is_of(self.tree.find(key[0])))
+        ]
+        left = dict(known.units)
+        for key in stale:
+            del left[key]
+        return left, stale
 
     def _decision(self, kind: str, number: int, earlier: Choice | None) -> str:
         """Add the decision function of a kind; its name."""
-        files = [file for file in self.files.values() if file.speaking(kind)]
-        if earlier is not None and earlier.suits(files, kind):
-            choice = Choice(files, earlier.looked_up, earlier.tried, earlier.tables)
-        else:
+        files = [file for file in self._files if kind in file.kinds or ALL_KINDS in file.kinds]
+        choice = None if earlier is None else earlier.followed(files, kind)
+        if choice is None:
             choice = choose(files, kind, indexed=self.planner.indexed)
         self._choices[kind] = choice
         groups: list[Group] = []
         called: list[str] = []
-        functions: dict[int, str] = {}
-        for at, some in choice.tried.items():
-            planned, part = files[at].grouped(some, self.planner, keep=self._keep)
+        for file, some in choice.tried.items():
+            planned, part = file.grouped(some, self.planner, keep=self._keep)
             groups += planned
             called += [name for name, _ in part.functions]
-            self._add(part)
-        for at, positions in choice.looked_up.items():
-            file = files[at]
-            self._add(file.alone(tuple(positions), self.planner, keep=self._keep))
-            functions.update({position: file.name(one) for one, position in positions.items()})
+            self.parts.append(part)
+        self.parts += [
+            file.alone(tuple(positions), self.planner, keep=self._keep)
+            for file, positions in choice.looked_up.items()
+        ]
         if self._keep:
             statements = [refined(file.planned[at][1]) for file in files for at in file.speaking(kind)]
             self.kinds.append(KindPlan(kind, tuple(groups), tuple(statements), choice.tables))
@@ -160,14 +188,9 @@ class Library:
             return called[0]
         name = f"d{number}"
         writer = PartWriter(f"{name}_", self.planner.numbers, keep=self._keep)
-        load_decision(called, [(table, functions) for table in choice.tables], writer, name)
-        self._add(writer.done())
+        load_decision(called, [(table, choice.names) for table in choice.tables], writer, name)
+        self.parts.append(writer.done())
         return name
-
-    def _add(self, part: Part) -> None:
-        if self._keep:
-            self.parts.append(part)
-        self.linker.add(part)
 
 
 def gather(
@@ -204,9 +227,13 @@ def gather(
     return found
 
 
-def link(linker: Linker, units: Mapping[UnitKey, UnitCode], numbers: Numbers) -> dict[str, Any]:
-    """The namespace of the parts that a linker was given, among these units."""
-    return linker.link(
+def _is_spread(needs: Iterable[Needs], units: Mapping[UnitKey, UnitCode]) -> bool:
+    return any(some.below for some in needs) or any(unit.needs.below for unit in units.values())
+
+
+def link(linker: Linker, units: Mapping[UnitKey, UnitCode], numbers: Numbers) -> None:
+    """Link the parts that a linker was given, among these units."""
+    linker.link(
         (
             unit.plan.id,
             numbers.names[unit.plan.id],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from doorward.compile.tree import Node
 from doorward.run import access, documents, lookup, mocks
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
-from doorward.run.lookup import Prefixes
+from doorward.run.lookup import Functions, Prefixes
 from doorward.run.values import UNDEFINED, Key, equal, key
 
 __all__ = ["Linker"]
@@ -66,36 +66,56 @@ _HELPERS: Final[dict[str, Any]] = {
 class Linker:
     """The namespace of the generated code of one revision, or of a query over it (`base`).
 
-    All functions are made anew from their code, so that they call those of their own revision. It grows while a revision
-    is linked, and only then. `earlier` is the linker of a revision that has much in common with this one.
+    Functions are made anew from their code in every revision, so that they call those of their own, and each when it is
+    first asked for, together with all that it may call. Apart from that it grows while a revision is linked, and only
+    then. `earlier` is the linker of a revision that has much in common with this one.
     """
 
     def __init__(self, tree: Node, base: Linker | None = None, earlier: Linker | None = None) -> None:
         self._tree = tree
         self.namespace: dict[str, Any] = dict(_HELPERS) if base is None else dict(base.namespace)
+        self._base = base
         self._earlier = earlier
         self._parts: dict[Part, None] = {}
+        self._open: dict[Part, None] = {}
+        """Those of them whose names stand for what others have."""
         self._constants: dict[str, object] = {}
         self._functions: dict[str, CodeType] = {}
         self._places: dict[tuple[str, ...], Place] = {}
 
-    def add(self, part: Part) -> None:
-        """Take in a part."""
-        self._parts[part] = None
+    def add(self, parts: Iterable[Part]) -> None:
+        """Take in some parts."""
+        self._parts.update(dict.fromkeys(parts))
 
-    def link(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> dict[str, Any]:
-        """The namespace with all functions and constants of the parts.
+    def link(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> None:
+        """Settle what the names in the parts stand for.
 
         `units` are all there are: number, name, the document's path and kind, and whether it is all of the document.
         """
         self._gather()
+        self.namespace.update(self._constants)
+        self._join(units)
+
+    def function(self, name: str) -> FunctionType:
+        """A function of the parts, ready to be called."""
         namespace = self.namespace
-        namespace.update(self._constants)
-        namespace.update(
-            {name: FunctionType(code, namespace, name) for name, code in self._functions.items()}
-        )
-        self._join([part for part in self._parts if part.is_open], units)
-        return namespace
+        if name not in namespace:
+            made: dict[str, Any] = {}
+            waiting = [name]
+            while waiting:
+                wanted = waiting.pop()
+                if wanted in namespace or wanted in made:
+                    continue
+                code = self._functions.get(wanted)
+                if code is not None:
+                    made[wanted] = FunctionType(code, namespace, wanted)
+                    waiting += _names(code)
+                elif self._base is not None and wanted in self._base._functions:
+                    made[wanted] = self._base.function(wanted)
+            # In one step: another thread that finds a function there may call it.
+            namespace.update(made)
+        found: FunctionType = namespace[name]
+        return found
 
     def _gather(self) -> None:
         """All functions and constants: those of the earlier revision, but for what is gone, and what is new."""
@@ -103,7 +123,9 @@ class Linker:
         fresh: Iterable[Part] = self._parts
         if earlier is not None:
             self._constants, self._functions = dict(earlier._constants), dict(earlier._functions)
+            self._open = dict(earlier._open)
             for part in earlier._parts.keys() - self._parts.keys():
+                self._open.pop(part, None)
                 for constant in part.constants:
                     del self._constants[constant]
                 for name, _ in part.functions:
@@ -113,28 +135,24 @@ class Linker:
             self._constants.update(part.constants)
             self._constants.update(part.builtins)
             self._functions.update(part.functions)
+            if part.is_open:
+                self._open[part] = None
 
-    def _join(
-        self, parts: Sequence[Part], units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]
-    ) -> None:
+    def _join(self, units: Iterable[tuple[int, str, tuple[str, ...], UnitKind, bool]]) -> None:
         """Settle what parts call tables, places and units below a path."""
         namespace = self.namespace
-        for part in parts:
+        for part in self._open:
             for name, table, names in part.tables:
-                at = {position: namespace[function] for position, function in names.items()}
-                by_value: Any = {
-                    value: tuple([at[position] for position in positions])
-                    for value, positions in table.buckets.items()
-                }
+                by_value = Functions(table.buckets, names, self.function)
                 namespace[name] = Prefixes(by_value) if table.how == "prefix" else by_value
             for name, row in part.rows:
-                namespace[name] = tuple([namespace[function] for function in row])
+                namespace[name] = tuple(map(self.function, row))
             for name, path in part.places:
                 node = self._tree.find(path)
                 if node is None:
                     raise AssertionError(f"not a place: {path}")
                 namespace[name] = self._add_places(node)
-        overlays = [overlay for part in parts for overlay in part.overlays]
+        overlays = [overlay for part in self._open for overlay in part.overlays]
         if not overlays and not self._places:
             return
         documents = [
@@ -148,7 +166,7 @@ class Linker:
             place = self._places.get(path) if whole else None
             if place is not None:
                 place.unit = number
-                place.evaluate = namespace[name]
+                place.evaluate = self.function(name)
 
     def _add_places(self, node: Node) -> Place:
         known = self._places.get(node.path)
@@ -159,3 +177,11 @@ class Linker:
             if child.document is None or child.document.kind != "function":
                 place.children[name] = self._add_places(child)
         return place
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that a function, and those inside of it, look up."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)

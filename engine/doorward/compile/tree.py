@@ -53,19 +53,25 @@ class Node:
         self.path = path
         self._placement = placement
         self._way = way
+        self._known: dict[str, Node] = {}
+
+    def _at(self, name: str) -> Node | None:
+        """The place one name on, be it of a package without rules; the same object each time."""
+        known = self._known.get(name)
+        if known is None:
+            placement = None if self._placement is None else self._placement.children.get(("str", name))
+            way = None if self._way is None else self._way.on.get(name)
+            if placement is not None or way is not None:
+                known = self._known.setdefault(name, Node((*self.path, name), placement, way))
+        return known
 
     @cached_property
     def _inner(self) -> dict[str, Node]:
-        """The places one name on, those of packages without rules too."""
-        names = (
-            {}
-            if self._placement is None
-            else {
-                str(name): child for (kind, name), child in self._placement.children.items() if kind == "str"
-            }
-        )
-        ways = {} if self._way is None else self._way.on
-        return {name: Node((*self.path, name), names.get(name), ways.get(name)) for name in {**names, **ways}}
+        """All places one name on."""
+        keys = () if self._placement is None else self._placement.children
+        names = dict.fromkeys([str(name) for kind, name in keys if kind == "str"])
+        names.update(dict.fromkeys(() if self._way is None else self._way.on))
+        return {name: node for name in names if (node := self._at(name)) is not None}
 
     @cached_property
     def _rules(self) -> list[Rule]:
@@ -115,7 +121,9 @@ class Node:
         """The node at a path below this one, not looking inside documents."""
         node: Node | None = self
         for step in path:
-            node = node.children.get(step) if node is not None else None
+            if node is None or (node.document is not None and node.document.kind == "object"):
+                return None
+            node = node._at(step)
         return node
 
     def documents(self) -> Iterator[Document]:

@@ -162,7 +162,7 @@ class Engine:
     @property
     def statements(self) -> int:
         """How many statements and governed rules take part in decisions."""
-        return len(self._program.statements) + len(self._program.governed_rules)
+        return sum(map(len, self._program.governing))
 
     def decide(
         self,

@@ -35,13 +35,16 @@ class ModuleCache:
 
     def parse(self, sources: Iterable[Source]) -> list[Module]:
         """The modules of the sources. Raises ParseError with what is wrong in any of them."""
-        known, latest = self._latest, {}
+        known = self._latest
+        latest: dict[tuple[str, str], Module] = {}
         problems: list[Diagnostic] = []
         for source in sources:
             key = (source.name, source.text)
-            module = known.get(key)
+            if key in known:
+                latest[key] = known[key]
+                continue
             try:
-                latest[key] = parse_module(source) if module is None else module
+                latest[key] = parse_module(source)
             except ParseError as error:
                 problems.extend(error.diagnostics)
         self._latest = latest
