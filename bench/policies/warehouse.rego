@@ -1,4 +1,4 @@
-# The PostgreSQL policies of this repository as plain Rego: the reasons of the statements that hold.
+# The policies of `warehouse/` as plain Rego: the reasons of the statements that hold.
 package bench.warehouse
 
 readable := {"customers", "orders", "reasoning_traces"}

@@ -31,6 +31,6 @@ def test_columns_count_code_units_after_the_last_line_end(encoding: str, text: s
     assert end == Position(len(lines) - 1, len(lines[-1].encode(ENCODINGS[encoding])) // unit)
 
 
-@given(text=TEXTS, line=st.integers(-2, 40), character=st.integers(-2, 100))
+@given(text=TEXTS, line=st.integers(0, 40), character=st.integers(0, 100))
 def test_whatever_a_client_says_is_in_the_text(text: str, line: int, character: int) -> None:
     assert 0 <= Positions(text).offset(Position(line, character)) <= len(text)
