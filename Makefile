@@ -32,6 +32,7 @@ $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
 
 # Peers in other languages: built where there is a compiler, else absent from the results. Neither the lock nor the sums are kept.
 BENCH_OPA     := bench/opa/target/bench-opa
+BENCH_CEDAR   := bench/cedar/target/release/bench-cedar
 BENCH_REGORUS := bench/regorus/target/release/bench-regorus
 
 $(BENCH_OPA): bench/opa/main.go bench/opa/go.mod
@@ -43,7 +44,11 @@ $(BENCH_REGORUS): bench/regorus/src/main.rs bench/regorus/Cargo.toml
 	@echo "building regorus for the bench, for a minute or two ..."
 	@cargo build --quiet --release --manifest-path bench/regorus/Cargo.toml || echo "regorus was not built: it will be absent"
 
-PEERS := $(if $(shell command -v go),$(BENCH_OPA)) $(if $(shell command -v cargo),$(BENCH_REGORUS))
+$(BENCH_CEDAR): bench/cedar/src/main.rs bench/cedar/Cargo.toml
+	@echo "building Cedar for the bench, for a minute or two ..."
+	@cargo build --quiet --release --manifest-path bench/cedar/Cargo.toml || echo "Cedar was not built: it will be absent"
+
+PEERS := $(if $(shell command -v go),$(BENCH_OPA)) $(if $(shell command -v cargo),$(BENCH_REGORUS) $(BENCH_CEDAR))
 
 demo: $(VENV)/.demo ## Run the whole product on an embedded PostgreSQL, in under two minutes
 	@$(BIN)/doorward demo
@@ -76,4 +81,4 @@ picture: $(VENV)/.demo ## Draw the demo's output into docs/demo.svg
 	@$(BIN)/doorward demo --svg docs/demo.svg
 
 clean: ## Remove what was installed and built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/opa/target bench/regorus/target bench/results
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/opa/target bench/regorus/target bench/cedar/target bench/results

@@ -66,7 +66,7 @@ def _contestants(name: str, settings: Settings) -> list[Contestant]:
         peers.rego_cpp(rules, settings),
     ]
     if name == "rbac":
-        found += [_cedar_roles(rules, settings), _casbin_roles(rules, settings)]
+        found += [*_cedar_roles(rules, settings), _casbin_roles(rules, settings)]
     return found
 
 
@@ -77,7 +77,7 @@ _ROLES = {
 }
 
 
-def _cedar_roles(rules: peers.Rules, settings: Settings) -> Contestant:
+def _cedar_roles(rules: peers.Rules, settings: Settings) -> list[Contestant]:
     policies = ""
     for role, actions in _ROLES.items():
         named = ", ".join(f'Action::"{action}"' for action in actions)

@@ -106,12 +106,12 @@ def _rules(
             f"doorward, {size:,} rules", rules, settings, series="doorward, prepared query", size=size
         )
         by_size.append(
-            [ours, *peers.rego_peers(rules, settings, size=size), _cedar(cedar(size), settings, size)]
+            [ours, *peers.rego_peers(rules, settings, size=size), *_cedar(cedar(size), settings, size)]
         )
     return [contestant for of_one in zip(*by_size, strict=True) for contestant in of_one]
 
 
-def _cedar(policies: Sequence[str], settings: Settings, size: int) -> Contestant:
+def _cedar(policies: Sequence[str], settings: Settings, size: int) -> list[Contestant]:
     roles = sorted({role for request in _REQUESTS for role in request["principal"]["groups"]})
     entities: list[dict[str, Any]] = [
         {"uid": {"type": "Role", "id": role}, "attrs": {}, "parents": []} for role in roles

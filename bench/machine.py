@@ -10,12 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.programs import OPA, REGORUS, version_of
+from bench.programs import CEDAR, OPA, REGORUS, version_of
 
 __all__ = ["machine", "versions"]
 
 _LIBRARIES = ("doorward", "cedarpy", "regopy", "pycasbin", "orjson", "pglast", "sqlglot", "grpcio", "uvloop")
-_CARGO = Path(__file__).parent / "regorus" / "Cargo.toml"
+_RUST = {"regorus": ("regorus", REGORUS), "cedar-policy": ("cedar", CEDAR)}
+"""Crates by the folder of the program that holds them, and the program."""
 
 
 def machine() -> dict[str, Any]:
@@ -38,9 +39,11 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
     if said := version_of(OPA):
         found["opa"] = said
-    if REGORUS.exists():
-        regorus = tomllib.loads(_CARGO.read_text())["dependencies"]["regorus"]
-        found["regorus"] = regorus["version"].lstrip("=")
+    for crate, (folder, program) in _RUST.items():
+        if program.exists():
+            manifest = tomllib.loads((Path(__file__).parent / folder / "Cargo.toml").read_text())
+            stated = manifest["dependencies"][crate]
+            found[crate] = (stated if isinstance(stated, str) else stated["version"]).lstrip("=")
     return found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Contestant, Settings, absent, per_call
-from bench.programs import OPA, REGORUS, Program, Refused
+from bench.programs import CEDAR, OPA, REGORUS, Program, Refused
 from doorward import Engine
 
 __all__ = [
@@ -70,10 +70,19 @@ def by_hand(function: Callable[[Any], Any], rules: Rules, settings: Settings) ->
 def rego_peers(rules: Rules, settings: Settings, *, size: int = 0) -> list[Contestant]:
     """OPA and regorus, each in a program of its own, timed there."""
     how_opa, how_regorus = ("Go", "go"), ("Rust", "cargo")
-    found = [_program("OPA, prepared query", "opa", OPA, how_opa, rules, settings, size=size)]
+    asked = {
+        "modules": rules.modules,
+        "data": rules.data,
+        "query": rules.query,
+        "inputs": rules.inputs,
+    }
+    found = [_program("OPA, prepared query", "opa", OPA, how_opa, asked, rules.answers, settings, size=size)]
     for mode in ("machine", "compiled"):
         name = {"machine": "regorus, virtual machine", "compiled": "regorus, compiled policy"}[mode]
-        found.append(_program(name, "regorus", REGORUS, how_regorus, rules, settings, mode=mode, size=size))
+        inside = {**asked, "mode": mode}
+        found.append(
+            _program(name, "regorus", REGORUS, how_regorus, inside, rules.answers, settings, size=size)
+        )
     return found
 
 
@@ -82,10 +91,10 @@ def _program(
     peer: str,
     path: Path,
     built_with: tuple[str, str],
-    rules: Rules,
+    asked: Mapping[str, Any],
+    answers: Sequence[Any],
     settings: Settings,
     *,
-    mode: str = "",
     size: int = 0,
 ) -> Contestant:
     shown = f"{name}, {size:,} rules" if size else name
@@ -96,8 +105,7 @@ def _program(
         return absent(shown, peer, f"not built: install {language}, and `make bench` builds it with `{tool}`")
     program = Program(path)
     try:
-        given = program.prepare(rules.modules, rules.data, rules.query, rules.inputs, mode)
-        check(name, rules.answers, given)
+        check(name, answers, program.prepare(asked))
     except Refused as error:
         program.close()
         return absent(shown, peer, f"it refuses the policy: {error}")
@@ -139,8 +147,27 @@ def cedar(
     settings: Settings,
     *,
     size: int = 0,
+) -> list[Contestant]:
+    """Cedar in a program of its own, timed there, and from Python; policies and entities parsed beforehand.
+
+    Beforehand, too, are the program's requests; the binding to Python takes each as a dict.
+    """
+    asked = {"policies": policies, "entities": entities, "requests": requests}
+    return [
+        _program("Cedar, in Rust", "cedar", CEDAR, ("Rust", "cargo"), asked, answers, settings, size=size),
+        _cedar_from_python(policies, entities, requests, answers, settings, size=size),
+    ]
+
+
+def _cedar_from_python(
+    policies: str,
+    entities: Sequence[Mapping[str, Any]],
+    requests: Sequence[Mapping[str, Any]],
+    answers: Sequence[bool],
+    settings: Settings,
+    *,
+    size: int,
 ) -> Contestant:
-    """Cedar (Rust) from Python, policies and entities parsed beforehand; the binding takes the request as a dict."""
     series, library = "Cedar, from Python", _library("cedarpy")
     name = f"{series}, {size:,} rules" if size else series
     if library is None or not settings.wants("cedar"):

@@ -1,4 +1,5 @@
-"""Peers that are libraries of other languages, each in a small program of its own: `bench/opa` (Go), `bench/regorus` (Rust).
+"""Peers that are libraries of other languages, each in a small program of its own: `bench/opa` in Go, `bench/regorus` and
+`bench/cedar` in Rust.
 
 A program takes one JSON object a line and answers with one: `hello` gives its versions; `prepare` compiles modules and a query,
 parses inputs and gives the answer to each; `run` goes round the inputs for some time and gives the calls made and the
@@ -10,15 +11,16 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OPA", "REGORUS", "Program", "Refused", "version_of"]
+__all__ = ["CEDAR", "OPA", "REGORUS", "Program", "Refused", "version_of"]
 
 _HERE = Path(__file__).parent
 OPA = _HERE / "opa" / "target" / "bench-opa"
+CEDAR = _HERE / "cedar" / "target" / "release" / "bench-cedar"
 REGORUS = _HERE / "regorus" / "target" / "release" / "bench-regorus"
 _PATIENCE = 180
 
@@ -57,18 +59,9 @@ class Program:
             raise Refused(" ".join(answer["error"].split()))
         return answer
 
-    def prepare(
-        self,
-        modules: Mapping[str, str],
-        data: Mapping[str, Any],
-        query: str,
-        inputs: Sequence[Any],
-        mode: str = "",
-    ) -> list[Any]:
-        """Compiles, and gives the answer to each input; null where it is undefined."""
-        answers: list[Any] = self.ask(
-            "prepare", modules=modules, data=data, query=query, inputs=inputs, mode=mode
-        )["answers"]
+    def prepare(self, asked: Mapping[str, Any]) -> list[Any]:
+        """Compiles what is asked, and gives the answer to each input; null where it is undefined."""
+        answers: list[Any] = self.ask("prepare", **asked)["answers"]
         return answers
 
     def run(self, seconds: float) -> float:
