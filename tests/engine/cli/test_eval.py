@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from doorward.cli.main import build
 
-OPA = shutil.which("opa") or ("/opt/peers/opa" if Path("/opt/peers/opa").exists() else None)
+OPA = shutil.which("opa")
 
 POLICY = """package acme.roles
 
