@@ -21,6 +21,8 @@ _CHARACTERS_A_TOKEN: Final = 4
 _IN_PATH: Final = re.compile(
     r"/models/([^/:]+):(generateContent|streamGenerateContent|countTokens|embedContent)$"
 )
+_DEPLOYED: Final = re.compile(r"/(?:deployments|engines)/([^/]+)/")
+"""Paths that name the model themselves; servers with such paths do not look for it in the body."""
 _LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -84,7 +86,10 @@ def _api(path: str, body: Mapping[str, Any]) -> tuple[str, str]:
     in_path = _IN_PATH.search(path)
     if in_path is not None:
         return "generate", in_path[1]
-    model = body.get("model")
+    deployed = _DEPLOYED.search(path)
+    model = body.get("model") if deployed is None else deployed[1]
+    if deployed is not None and body.get("model") not in (None, model):
+        raise Opaque("the path and the body name different models")
     if not isinstance(model, str) or not model:
         raise Opaque("the body names no model")
     if path.endswith("/messages"):

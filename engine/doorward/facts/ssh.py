@@ -19,7 +19,7 @@ __all__ = ["SshFacts", "SshRequest", "analyse"]
 
 _MAX_COMMAND: Final = 64 * 1024
 _BETWEEN: Final = ("&&", "||", ";", "|")
-_EXPANDED: Final = frozenset("$`(){}<>&!*?[]~#\n\r\\\0=")
+_EXPANDED: Final = frozenset("$`(){}<>&!*?[]~#^\n\r\\\0=")
 """What means something to one shell or another outside quotes."""
 
 _RESERVED: Final = frozenset(
