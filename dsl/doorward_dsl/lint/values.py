@@ -10,7 +10,7 @@ from doorward_dsl.check.tree import RuleTree, is_global
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lint.nodes import nodes
 from doorward_dsl.program import Program
-from doorward_dsl.schemas import JsonSchema, Place, Schemas, data_type
+from doorward_dsl.schemas import JsonSchema, Place, Schemas, data_type, referenced
 from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import Array, Call, Module, Ref, Scalar, Set, Term, Unify
 from doorward_dsl.syntax import Literal as Line
@@ -158,8 +158,5 @@ def _followed(schema: Any, root: JsonSchema) -> Any:
     for _ in range(_DEEPEST):
         if not isinstance(schema, Mapping) or "$ref" not in schema:
             break
-        found: Any = root
-        for part in str(schema["$ref"]).removeprefix("#").strip("/").split("/"):
-            found = found.get(part) if isinstance(found, Mapping) else None
-        schema = found
+        schema = referenced(schema["$ref"], root)
     return schema

@@ -19,6 +19,7 @@ from doorward.decide.request import DOCUMENTS, AccessRequest, Instant
 from doorward.facts import Reading
 from doorward.run.builtins.json_schemas import SchemaError, Validator
 from doorward_dsl.diagnostics import DoorwardError
+from doorward_dsl.schemas import referenced
 
 __all__ = ["DeclaredKindError", "declared_kind"]
 
@@ -139,10 +140,7 @@ def _followed(schema: Any, root: Mapping[str, Any]) -> Any:
         if not isinstance(schema, dict):
             break
         if "$ref" in schema:
-            found: Any = root
-            for part in str(schema["$ref"]).removeprefix("#").strip("/").split("/"):
-                found = found.get(part) if isinstance(found, dict) else None
-            schema = found
+            schema = referenced(schema["$ref"], root)
         elif len(schema.get("anyOf", ())) == 2 and schema["anyOf"][1] == {"type": "null"}:
             schema = schema["anyOf"][0]
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from doorward_dsl.schemas import JsonSchema
+from doorward_dsl.schemas import JsonSchema, referenced
 
 __all__ = ["Field", "fields_below", "find_field"]
 
@@ -86,7 +86,7 @@ def _choices(
     if "$ref" in schema:
         pointer = str(schema["$ref"])
         if pointer not in seen:
-            for found in _choices(_referenced(pointer, root), root, seen | {pointer}):
+            for found in _choices(referenced(pointer, root), root, seen | {pointer}):
                 yield {**found, **described}
         return
     for form in ("anyOf", "oneOf", "allOf"):
@@ -96,13 +96,6 @@ def _choices(
                     yield {**found, **described}
             return
     yield schema
-
-
-def _referenced(pointer: str, root: JsonSchema) -> Any:
-    found: Any = root
-    for part in pointer.removeprefix("#").strip("/").split("/"):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def _field(name: str, places: Iterable[tuple[str, Any, JsonSchema]]) -> Field:
