@@ -13,7 +13,7 @@ import typer
 from doorward.cli.output import CAPABILITIES_HELP, UNAVAILABLE, USAGE, fail, print_json, reported
 
 if TYPE_CHECKING:
-    from doorward.serve.revisions import Revisions
+    from doorward.serve.policies.revisions import Revisions
 
 __all__ = ["register", "serve", "version"]
 
@@ -111,7 +111,7 @@ def serve(
 
     import uvloop
 
-    from doorward.serve.log import log_to_stderr
+    from doorward.serve.operations.log import log_to_stderr
     from doorward.serve.server import ServeError
     from doorward.serve.server import serve as run
 

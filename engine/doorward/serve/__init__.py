@@ -1,3 +1,5 @@
-"""The engine as a service: `server` is the process, `service` answers, `revisions` keeps the policies current,
-`catalogues` remembers what gateways described, `wire` writes decisions as messages.
+"""The engine as a service.
+
+`point` decides for every face of it, of which `rpc` is the main one. `policies` keeps the revision in force
+current, `catalogues` remembers what gateways described, `server` puts a process together.
 """

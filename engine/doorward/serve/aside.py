@@ -34,9 +34,11 @@ class Aside:
     def __init__(self, most: int) -> None:
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="aside")
 
-    async def decide(self, engine: Engine, document: Any, catalogue: Catalogue | None) -> Decision:
+    async def decide(
+        self, engine: Engine, document: Any, catalogue: Catalogue | None, now_ns: int
+    ) -> Decision:
         """What `engine.decide` gives, and raises."""
-        work = partial(engine.decide, document, catalogue=catalogue)
+        work = partial(engine.decide, document, catalogue=catalogue, now_ns=now_ns)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:

@@ -16,8 +16,9 @@ from grpc_reflection.v1alpha import reflection
 
 from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
-from doorward.serve.revisions import Revisions
-from doorward.serve.service import DecisionService
+from doorward.serve.point import DecisionPoint
+from doorward.serve.policies.revisions import Revisions
+from doorward.serve.rpc.service import DecisionService
 from doorward.serve.settings import ServeSettings
 from doorward_dsl.capabilities import read_capabilities
 from doorward_proto.v1 import decision_pb2 as pb
@@ -61,8 +62,8 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
     server = _server(settings)
     checks = _HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    service = DecisionService(revisions, Catalogues(), most_aside=settings.max_waiting)
-    add_DecisionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    point = DecisionPoint(revisions, Catalogues(), most_aside=settings.max_waiting)
+    add_DecisionServiceServicer_to_server(DecisionService(point), server)  # type: ignore[no-untyped-call]
     reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     bound = [_bind(server, address, settings) for address in settings.listen]
 
@@ -83,7 +84,7 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         await checks.enter_graceful_shutdown()
         await server.stop(settings.grace_seconds)
-        service.close()
+        point.close()
         tasks[1].cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):

@@ -7,6 +7,7 @@ caught at the last line of defence: those are found out by their wording.
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -30,8 +31,9 @@ from doorward.run.errors import BudgetExceeded, EvaluationError
 from doorward.run.reference import ReferenceProgram
 from doorward.run.values import UNDEFINED
 from doorward.serve.catalogues import Catalogues
-from doorward.serve.revisions import InForce, Revisions
-from doorward.serve.service import DecisionService
+from doorward.serve.point import DecisionPoint
+from doorward.serve.policies.revisions import InForce, Revisions
+from doorward.serve.rpc.service import DecisionService
 from doorward_dsl import (
     DoorwardError,
     PolicyError,
@@ -269,7 +271,8 @@ def _grpc() -> Target:
     revisions.in_force = InForce(
         Engine.from_sources({f"{at}.ward": text for at, text in policies.items()}, {}, limits=_LIMITS), ""
     )
-    service = DecisionService(revisions, catalogues)
+    service = DecisionService(DecisionPoint(revisions, catalogues))
+    loop = asyncio.new_event_loop()
     seeds: list[bytes] = []
     for at, document in enumerate(corpus.requests()):
         whole: dict[str, Any] = {
@@ -292,8 +295,7 @@ def _grpc() -> Target:
             request.ParseFromString(data)
         except DecodeError:
             return
-        response = pb.DecideResponse()
-        service._decide(request, response, revisions.in_force)
+        response = loop.run_until_complete(service._decide((request,))).responses[0]
         if response.failure.code == pb.Failure.CODE_INTERNAL:
             raise WrongAnswer("an internal error", response.failure.message)
         if response.WhichOneof("outcome") is None:

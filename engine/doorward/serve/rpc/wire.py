@@ -8,10 +8,10 @@ import orjson
 from google.protobuf.struct_pb2 import Struct, Value
 
 from doorward.decide.decision import Decision, Mask, MaskMethod, Reason, Verdict
-from doorward.decide.document import InvalidRequest, parse_document
+from doorward.serve.point import Code, Question, Unanswered
 from doorward_proto.v1 import decision_pb2 as pb
 
-__all__ = ["DecisionWriter", "document_of", "fail"]
+__all__ = ["DecisionWriter", "fail", "question_of"]
 
 _VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
     "block": pb.VERDICT_BLOCK,
@@ -27,17 +27,24 @@ _METHODS: Final[dict[MaskMethod, pb.MaskMethod]] = {
     "redact": pb.MASK_METHOD_REDACT,
 }
 
+_CODES: Final[dict[Code, pb.Failure.Code]] = {
+    "invalid_request": pb.Failure.CODE_INVALID_REQUEST,
+    "unknown_catalogue": pb.Failure.CODE_UNKNOWN_CATALOGUE,
+    "no_policy": pb.Failure.CODE_NO_POLICY,
+    "internal": pb.Failure.CODE_INTERNAL,
+}
+
 _REMEMBERED: Final = 1024
 
 
-def document_of(request: pb.DecideRequest) -> Any:
-    """The access request document in a message. Raises InvalidRequest."""
+def question_of(request: pb.DecideRequest, *, caller: str = "", trace: str = "") -> Question | Unanswered:
+    """What a message asks."""
     which = request.WhichOneof("document")
     if which == "json":
-        return parse_document(request.json)
+        return Question(request.json, request.catalogue, caller, trace)
     if which == "struct":
-        return _from_struct(request.struct)
-    raise InvalidRequest("the request holds no document")
+        return Question(_from_struct(request.struct), request.catalogue, caller, trace)
+    return Unanswered("invalid_request", "the request holds no document")
 
 
 def _from_struct(struct: Struct) -> dict[str, Any]:
@@ -61,10 +68,10 @@ def _from_value(value: Value) -> Any:
             return None
 
 
-def fail(response: pb.DecideResponse, code: pb.Failure.Code, message: str) -> None:
+def fail(response: pb.DecideResponse, why: Unanswered) -> None:
     """Make a response say that there is no decision, and why."""
-    response.failure.code = code
-    response.failure.message = message
+    response.failure.code = _CODES[why.code]
+    response.failure.message = str(why)
 
 
 class DecisionWriter:

@@ -1,0 +1,1 @@
+"""How policies arrive, and which revision of them is in force."""
