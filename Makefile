@@ -76,6 +76,7 @@ bench: $(VENV)/.bench $(PEERS) ## Measure beside peers, into bench/results/; ARG
 
 proto: $(VENV)/.test ## Generate the protobuf code again
 	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto --grpc_python_out=proto doorward_proto/v1/decision.proto
+	@$(BIN)/python -m grpc_tools.protoc -I proto --python_out=proto --pyi_out=proto doorward_proto/envoy/authorization.proto
 
 picture: $(VENV)/.demo ## Draw the demo's output into docs/demo.svg
 	@$(BIN)/doorward demo --svg docs/demo.svg
