@@ -54,10 +54,25 @@ class DecisionServiceStub:
                 request_serializer=doorward__proto_dot_v1_dot_decision__pb2.DescribeResourceRequest.SerializeToString,
                 response_deserializer=doorward__proto_dot_v1_dot_decision__pb2.DescribeResourceResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/doorward.v1.DecisionService/Explain',
+                request_serializer=doorward__proto_dot_v1_dot_decision__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=doorward__proto_dot_v1_dot_decision__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.Query = channel.unary_unary(
+                '/doorward.v1.DecisionService/Query',
+                request_serializer=doorward__proto_dot_v1_dot_decision__pb2.QueryRequest.SerializeToString,
+                response_deserializer=doorward__proto_dot_v1_dot_decision__pb2.QueryResponse.FromString,
+                _registered_method=True)
         self.GetRevision = channel.unary_unary(
                 '/doorward.v1.DecisionService/GetRevision',
                 request_serializer=doorward__proto_dot_v1_dot_decision__pb2.GetRevisionRequest.SerializeToString,
                 response_deserializer=doorward__proto_dot_v1_dot_decision__pb2.GetRevisionResponse.FromString,
+                _registered_method=True)
+        self.WatchRevision = channel.unary_stream(
+                '/doorward.v1.DecisionService/WatchRevision',
+                request_serializer=doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionRequest.SerializeToString,
+                response_deserializer=doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionResponse.FromString,
                 _registered_method=True)
 
 
@@ -93,8 +108,33 @@ class DecisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """The truth about one request: its decision, what became of every statement and why, and what would have had to differ
+        for the nearest allow. Takes milliseconds to seconds. Made aside, few at once, so that decisions do not wait for it;
+        RESOURCE_EXHAUSTED where too many are asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Query(self, request, context):
+        """Every answer to a Rego query, for tools and for callers who have policies beside those that govern. Made aside like
+        Explain, and bounded like a decision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRevision(self, request, context):
-        """The policy revision that is in force, and whether the newest change on disk was refused.
+        """The policy revision that is in force, and whether the newest change of the policies was refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRevision(self, request, context):
+        """The same, now and whenever it changes; of changes in quick succession perhaps the last only. Ends when the service
+        is about to stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,10 +163,25 @@ def add_DecisionServiceServicer_to_server(servicer, server):
                     request_deserializer=doorward__proto_dot_v1_dot_decision__pb2.DescribeResourceRequest.FromString,
                     response_serializer=doorward__proto_dot_v1_dot_decision__pb2.DescribeResourceResponse.SerializeToString,
             ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=doorward__proto_dot_v1_dot_decision__pb2.ExplainRequest.FromString,
+                    response_serializer=doorward__proto_dot_v1_dot_decision__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Query': grpc.unary_unary_rpc_method_handler(
+                    servicer.Query,
+                    request_deserializer=doorward__proto_dot_v1_dot_decision__pb2.QueryRequest.FromString,
+                    response_serializer=doorward__proto_dot_v1_dot_decision__pb2.QueryResponse.SerializeToString,
+            ),
             'GetRevision': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevision,
                     request_deserializer=doorward__proto_dot_v1_dot_decision__pb2.GetRevisionRequest.FromString,
                     response_serializer=doorward__proto_dot_v1_dot_decision__pb2.GetRevisionResponse.SerializeToString,
+            ),
+            'WatchRevision': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRevision,
+                    request_deserializer=doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionRequest.FromString,
+                    response_serializer=doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -248,6 +303,60 @@ class DecisionService:
             _registered_method=True)
 
     @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/doorward.v1.DecisionService/Explain',
+            doorward__proto_dot_v1_dot_decision__pb2.ExplainRequest.SerializeToString,
+            doorward__proto_dot_v1_dot_decision__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Query(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/doorward.v1.DecisionService/Query',
+            doorward__proto_dot_v1_dot_decision__pb2.QueryRequest.SerializeToString,
+            doorward__proto_dot_v1_dot_decision__pb2.QueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetRevision(request,
             target,
             options=(),
@@ -264,6 +373,33 @@ class DecisionService:
             '/doorward.v1.DecisionService/GetRevision',
             doorward__proto_dot_v1_dot_decision__pb2.GetRevisionRequest.SerializeToString,
             doorward__proto_dot_v1_dot_decision__pb2.GetRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/doorward.v1.DecisionService/WatchRevision',
+            doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionRequest.SerializeToString,
+            doorward__proto_dot_v1_dot_decision__pb2.WatchRevisionResponse.FromString,
             options,
             channel_credentials,
             insecure,
