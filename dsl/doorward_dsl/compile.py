@@ -15,7 +15,7 @@ from doorward_dsl.check.changes import differences, reshaped
 from doorward_dsl.check.conflicts import check_conflicts, check_data_conflicts
 from doorward_dsl.check.fields import check_fields
 from doorward_dsl.check.governs import check_kinds, check_lookalikes, lookalikes
-from doorward_dsl.check.infer import Part, Typed, infer
+from doorward_dsl.check.infer import Part, Typed, check_query, infer
 from doorward_dsl.check.obligations import check_statement
 from doorward_dsl.check.recursion import Graph, check_recursion
 from doorward_dsl.check.safety import Orderer, order_query
@@ -29,7 +29,7 @@ from doorward_dsl.resolve import AnnotationIndex, Exports, Resolved, resolve_mod
 from doorward_dsl.resolve.metadata import is_annotated
 from doorward_dsl.schemas import JsonSchema, RequestTypes, Schemas, data_type
 from doorward_dsl.syntax import Body, Module, Rule, Statement, Term
-from doorward_dsl.types import AnyType, Type
+from doorward_dsl.types import ANY, AnyType, Type
 from doorward_dsl.walk import deep_terms, deep_withs, head_terms, rule_chain, statement_terms
 
 __all__ = ["Compiler", "compile_modules", "compile_query"]
@@ -166,7 +166,9 @@ class _Compilation:
         warnings = _settled(report, self._strict)
         modules = tuple([one.module for one in checked.values()])
         governing = govern(modules, self._annotations, None if earlier is None else earlier.governing)
-        program = Program(modules, tree, lambda part: owners[part].reads(part), governing.all, warnings)
+        program = Program(
+            modules, tree, lambda part: owners[part].reads(part), governing.all, typed, warnings
+        )
         return Revision(program, self._offered, checked, owners, typed, governing)
 
     def _resolve(self) -> list[Resolved]:
@@ -294,6 +296,8 @@ def compile_query(
     report += check_calls(terms, tree, capabilities)
     for modifier in modifiers:
         report += check_with(modifier, tree, capabilities)
+    if all(one.severity != "error" for one in report):
+        report += check_query(ordered, Typed(tree, ANY, {}, {}) if program is None else program.typed)
     _settled(report, strict=False)
     return ordered
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from doorward_dsl.check.infer import Typed
 from doorward_dsl.check.tree import RuleTree
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.mentions import Read
@@ -68,6 +69,8 @@ class Program:
     """What a rule or a statement refers to."""
     governing: tuple[tuple[GovernedStatement | GovernedRule, ...], ...]
     """What takes part in decisions: the statements of each module that has some, then the rules of all packages."""
+    typed: Typed
+    """The types of the rules."""
     warnings: tuple[Diagnostic, ...] = ()
     """What is suspicious but was let through, sorted by place."""
 

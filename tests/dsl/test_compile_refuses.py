@@ -213,12 +213,26 @@ QUERIES = [
     ("cuont(1)", TYPE),
     ("true with foo as 1", TYPE),
     ("x := 1; x := 2", COMPILE),
+    ("data.t.p.y", TYPE),
+    ("data.t.p.x = 1", TYPE),
+    ("data.t.p.x.y", TYPE),
+    ("data.t.f", TYPE),
+    ("x := data.t.f(1) + 1; upper(x)", TYPE),
+    ('x := [y | y := 1 + "a"]', TYPE),
+    ("data.t = [1]", TYPE),
 ]
 
 
 @pytest.mark.parametrize(("text", "code"), QUERIES)
 def test_queries_are_checked_too(text: str, code: str) -> None:
-    program = compile_modules([parse_module(Source("t.rego", "package t\nf(x) := x\n"))])
+    module = 'package t\nf(x) := x\np := {"x": "s"}\n'
+    program = compile_modules([parse_module(Source("t.rego", module))])
     with pytest.raises(CompileError) as caught:
         compile_query(parse_query(text), program)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("text", ["data.t.p.x == 1", '1 == "a"', 'x = [1 | data.t.p.x == 1]', "data.t.q.r"])
+def test_a_query_may_ask_whether_unlike_values_are_equal(text: str) -> None:
+    program = compile_modules([parse_module(Source("t.rego", 'package t\np := {"x": "s"}\n'))])
+    compile_query(parse_query(text), program)

@@ -33,7 +33,7 @@ from doorward_dsl.syntax import (
 from doorward_dsl.types import ANY, BOOLEAN, STRING, FunctionType, ObjectType, SetType, Type, bounded, union
 from doorward_dsl.walk import rule_chain, statement_terms
 
-__all__ = ["ProgramTypes", "Referring", "Typed", "infer"]
+__all__ = ["ProgramTypes", "Referring", "Typed", "check_query", "infer"]
 
 _MOST_FIELDS: Final = 128
 """Branches of more rules than this are taken as objects of anything: types must not grow with the program."""
@@ -146,6 +146,13 @@ def infer(
         inference.take(waiting)
         waiting = inference.touched_since(modules)
     return inference.finished()
+
+
+def check_query(body: Body, typed: Typed) -> list[Diagnostic]:
+    """What is wrong with the types in a query's body, resolved and in order."""
+    report: list[Diagnostic] = []
+    TermTypes(typed.documents(), ANY, report, comparing=False).body(body)
+    return report
 
 
 class _Inference:

@@ -10,11 +10,11 @@ from doorward_dsl.check.matching import Matcher
 from doorward_dsl.check.replaced import Path, Replaced, leading_constants
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
 from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
+from doorward_dsl.check.undefined import missing, written
 from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import OPERATORS, signatures
 from doorward_dsl.source import Span
-from doorward_dsl.suggest import nearest
 from doorward_dsl.syntax import (
     Array,
     ArrayComprehension,
@@ -84,11 +84,17 @@ class Documents(Protocol):
 
 
 class TermTypes:
-    """Types within one rule or statement; what is wrong is appended to `report`."""
+    """Types within one rule, statement or query; what is wrong is appended to `report`.
 
-    def __init__(self, documents: Documents, request: Type, report: list[Diagnostic]) -> None:
+    `comparing`: a line `x == y` says as much of types as `x = y`. As in OPA, it does not in a query.
+    """
+
+    def __init__(
+        self, documents: Documents, request: Type, report: list[Diagnostic], *, comparing: bool = True
+    ) -> None:
         self._documents = documents
         self._request = request
+        self._comparing = comparing
         self._variables: dict[str, Type] = {}
         self._matcher = Matcher(self.kind, self._variables)
         self._replaced = Replaced()
@@ -164,7 +170,7 @@ class TermTypes:
 
     def _expr_term(self, expr: ExprTerm, before: int) -> None:
         term = expr.term
-        if isinstance(term, Call) and term.name == ("equal",) and len(term.args) == 2:
+        if self._comparing and isinstance(term, Call) and term.name == ("equal",) and len(term.args) == 2:
             left, right = term.args
             self.visit(left)
             self.visit(right)
@@ -404,7 +410,7 @@ class TermTypes:
         elif is_global(ref) and self._replaced:
             kind, length = self._replaced.reached(ref.path)
             if isinstance(kind, FunctionType):
-                self._uncalled(ref, _written(ref, length))
+                self._uncalled(ref, written(ref, length))
             else:
                 self._check_path(kind, ref, length)
         elif is_global(ref):
@@ -456,44 +462,22 @@ class TermTypes:
             part = ref.path[position]
             keys = None if found is None else keys_of(found)
             if found is None or keys is None:
-                owner = _written(ref, position)
+                owner = written(ref, position)
                 self._error(
-                    f"undefined ref: `{_written(ref, position + 1)}`: {owner} is {shown(found)}", ref.span
+                    f"undefined ref: `{written(ref, position + 1)}`: {owner} is {shown(found)}", ref.span
                 )
                 return
             if isinstance(part, Scalar):
                 following = select(found, part.value)
                 if following is None:
                     if named and isinstance(part.value, str):
-                        self.report.append(unknown_field(found, part.value, _written(ref, position), part))
+                        self.report.append(unknown_field(found, part.value, written(ref, position), part))
                     else:
-                        self._missing(found, keys, ref, position)
+                        self.report.append(missing(found, keys, ref, position))
                     return
                 found = following
                 continue
             if not self._matcher.bind(part, keys):
-                self._missing(found, keys, ref, position)
+                self.report.append(missing(found, keys, ref, position))
                 return
             found = values_of(found)
-
-    def _missing(self, kind: Type, keys: Type, ref: Ref, position: int) -> None:
-        part = ref.path[position]
-        hint = f"it has keys of type {shown(keys)}"
-        if isinstance(kind, ObjectType) and kind.fields and kind.rest is None:
-            near = nearest(str(part.value), map(str, dict(kind.fields))) if isinstance(part, Scalar) else None
-            listed = ", ".join(f"`{name}`" for name, _ in kind.fields[:12])
-            hint = f"did you mean `{near}`?" if near else f"its keys are {listed}"
-        self._error(f"undefined ref: `{_written(ref, position + 1)}`", part.span, hint)
-
-
-def _written(ref: Ref, length: int) -> str:
-    """A reference up to an element of its path, as a user would write it."""
-    text = ref.head.name.partition("#")[0] if isinstance(ref.head, Var) else ref.head.span.text
-    for part in ref.path[:length]:
-        if isinstance(part, Scalar) and isinstance(part.value, str):
-            text += f".{part.value}" if part.value.isidentifier() else f'["{part.value}"]'
-        elif isinstance(part, Var):
-            text += f"[{part.name.partition('#')[0]}]"
-        else:
-            text += f"[{part.span.text}]"
-    return text
