@@ -351,8 +351,8 @@ class Answers(References):
                 raise AssertionError(f"not a pattern: {pattern!r}")
         opened: list[tuple[Side, Side]] = []
         for item, at in parts:
-            if isinstance(item, Var) and not self.is_wanted(item):
-                continue
+            if isinstance(pattern, Array) and isinstance(item, Var) and not self.is_wanted(item):
+                continue  # an array of that length has the item; an object of that size may not have the key
             member = self.scope.local()
             self.scope.add(plan.Get(member, operand, at, span))
             opened.append((item, Known(member)))
