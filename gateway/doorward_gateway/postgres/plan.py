@@ -22,13 +22,15 @@ class MaskPlan:
 
     `touched`: the operation has to do with a relation that has masked columns, so that its errors and
     notices may carry their values. `read`: it reads a masked column. `refusal`: a mask that this gateway
-    cannot carry out; empty when there is none.
+    cannot carry out; empty when there is none. `widths`: for each statement of the operation how many columns
+    its answer has, as analysis saw it; of every plan that this one was made of.
     """
 
     masks: tuple[Any, ...] = ()
     touched: bool = False
     read: bool = False
     refusal: str = ""
+    widths: frozenset[tuple[int, ...]] = frozenset()
 
     def __or__(self, other: MaskPlan) -> MaskPlan:
         """Both plans at once."""
@@ -41,31 +43,39 @@ class MaskPlan:
             self.touched or other.touched,
             self.read or other.read,
             self.refusal or other.refusal,
+            self.widths | other.widths,
         )
 
     def columns(self, statement: int, shape: Shape) -> tuple[Any, ...]:
         """For each column of the result of that statement (from 0) the mask that applies, or `None`.
 
         A column is masked where analysis says that a masked value comes out, and where the server says that
-        it comes from a masked column; the strongest of all masks wins.
+        it comes from a masked column; the strongest of all masks wins. An answer that is not the one that was
+        analysed is redacted whole: none of it can be told apart.
         """
+        if self.masks and not self._foreseen(statement, len(shape)):
+            return (_WHOLE,) * len(shape)
         chosen: list[Any] = [None] * len(shape)
         for mask in self.masks:
             for output in mask.outputs:
                 if output.statement != statement:
                     continue
-                found = _WHOLE if output.whole else mask
-                if output.column < len(shape):
-                    _strengthen(chosen, output.column, found)
-                else:
-                    # The server's answer is not the one that was analysed: none of it can be told apart.
-                    for index in range(len(shape)):
-                        _strengthen(chosen, index, _WHOLE)
+                _strengthen(chosen, output.column, _WHOLE if output.whole else mask)
             origins = {(origin.table_oid, origin.column_number) for origin in mask.origins}
             for index, field in enumerate(shape):
                 if field.table_oid and (field.table_oid, field.attnum) in origins:
                     _strengthen(chosen, index, mask)
         return tuple(chosen)
+
+    def _foreseen(self, statement: int, count: int) -> bool:
+        """Whether analysis saw an answer of so many columns, and no mask on one beyond them."""
+        widths_hold = all(statement < len(widths) and widths[statement] == count for widths in self.widths)
+        return widths_hold and all(
+            output.column < count
+            for mask in self.masks
+            for output in mask.outputs
+            if output.statement == statement
+        )
 
 
 NO_MASKS: Final = MaskPlan()
@@ -133,7 +143,10 @@ def plan_of(masks: Iterable[Any], facts: Mapping[str, Any]) -> MaskPlan:
         touched = (
             touched or read or table == "*" or table in tables or table.removeprefix("public.") in tables
         )
-    return MaskPlan(kept, touched, read, refusal)
+    widths = facts.get("widths")
+    # without any there is no answer that was foreseen
+    seen = tuple(widths) if isinstance(widths, list) else ()
+    return MaskPlan(kept, touched, read, refusal, frozenset({seen}))
 
 
 def _strengthen(chosen: list[Any], index: int, mask: Any) -> None:

@@ -101,10 +101,10 @@ def test_either_lineage_or_origin_is_enough() -> None:
     origin = pb.Mask(
         target="t.a", method=pb.MASK_METHOD_HASH, origins=[pb.Origin(table_oid=7, column_number=2)]
     )
-    shape = (field(7, 2), field(0, 0), field(7, 3))
-    assert [mask is not None for mask in plan_of([lineage], {}).columns(0, shape)] == [False, True, False]
-    assert [mask is not None for mask in plan_of([origin], {}).columns(0, shape)] == [True, False, False]
-    assert [mask is not None for mask in plan_of([lineage], {}).columns(1, shape)] == [False, False, False]
+    shape, facts = (field(7, 2), field(0, 0), field(7, 3)), {"widths": [3, 3]}
+    assert [mask is not None for mask in plan_of([lineage], facts).columns(0, shape)] == [False, True, False]
+    assert [mask is not None for mask in plan_of([origin], facts).columns(0, shape)] == [True, False, False]
+    assert [mask is not None for mask in plan_of([lineage], facts).columns(1, shape)] == [False, False, False]
 
 
 def test_the_strongest_mask_wins_and_whole_outputs_are_redacted() -> None:
@@ -117,12 +117,27 @@ def test_the_strongest_mask_wins_and_whole_outputs_are_redacted() -> None:
         ([weak, whole], 6),
         ([whole, strong], 6),
     ):
-        assert plan_of(masks, {}).columns(0, (field(0, 0),))[0].method == expected
+        assert plan_of(masks, {"widths": [1]}).columns(0, (field(0, 0),))[0].method == expected
 
 
-def test_an_answer_of_another_shape_is_withheld() -> None:
-    mask = pb.Mask(target="t.a", method=pb.MASK_METHOD_PARTIAL, outputs=[pb.Output(column=5)])
-    assert [m.method for m in plan_of([mask], {}).columns(0, (field(0, 0), field(0, 0)))] == [6, 6]
+@pytest.mark.parametrize(
+    ("facts", "output", "statement"),
+    [
+        ({"widths": [2]}, 5, 0),
+        ({"widths": [1]}, 0, 0),
+        ({"widths": [3]}, 0, 0),
+        ({"widths": [0]}, 0, 0),
+        ({"widths": [2]}, 0, 1),
+        ({"widths": []}, 0, 0),
+        ({}, 0, 0),
+    ],
+)
+def test_an_answer_of_another_shape_is_withheld(facts: dict[str, Any], output: int, statement: int) -> None:
+    mask = pb.Mask(target="t.a", method=pb.MASK_METHOD_PARTIAL, outputs=[pb.Output(column=output)])
+    shape = (field(0, 0), field(0, 0))
+    assert [m.method for m in plan_of([mask], facts).columns(statement, shape)] == [6, 6]
+    both = plan_of([mask], facts) | plan_of([mask], {"widths": [2, 2]})
+    assert [m.method for m in both.columns(statement, shape)] == [6, 6]
 
 
 @pytest.mark.parametrize(

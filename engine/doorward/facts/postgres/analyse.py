@@ -180,6 +180,7 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
         columns_filtered=_names(findings.filtered | findings.compared | findings.matched),
         columns_written=sorted(findings.assigned),
         columns_stored=_names(findings.stored),
+        widths=[len(outputs) for outputs in batch.outputs],
         functions=sorted(findings.functions),
         read_only=findings.read_only and not opaque,
         writes=findings.writes,

@@ -130,6 +130,9 @@ class SqlFacts(BaseModel):
         default=[],
         description="columns whose values may leave other than in the answer: copied, handed to side effects",
     )
+    widths: list[int] = Field(
+        default=[], description="how many columns each statement answers with, 0 where it answers with no rows"
+    )
     functions: list[str] = Field(default=[], description="functions called by name, sorted")
     read_only: bool = Field(
         default=False, description="nothing but reading, transaction control and harmless session settings"
