@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -40,10 +40,19 @@ def is_bundle(path: Path) -> bool:
     return path.name.endswith(_SUFFIXES)
 
 
-def read_bundle(content: bytes, verification: Verification | None = None) -> Bundle:
-    """The bundle in the bytes of a file. Raises BundleError, SignatureError, PolicyError."""
+def read_bundle(
+    content: bytes,
+    verification: Verification | Sequence[Verification] | None = None,
+    *,
+    required: bool = True,
+) -> Bundle:
+    """The bundle in the bytes of a file, signed as `verification` says; where it is not `required`, or not signed at all.
+
+    Raises BundleError, SignatureError, PolicyError.
+    """
     files = unpack(content)
-    signature = None if verification is None else verify(files, verification)
+    unchecked = verification is None or (not required and SIGNATURES not in files)
+    signature = None if verification is None or unchecked else verify(files, verification)
     manifest = read_manifest(files[MANIFEST]) if MANIFEST in files else Manifest()
     if any(PurePosixPath(name).suffix == ".wasm" for name in files):
         raise BundleError("the bundle holds compiled modules (wasm), which cannot be run here")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Verification:
     key: str
     algorithm: str = "RS256"
     scope: str | None = None
+    keyid: str | None = None
+    """What the signature must call its key."""
 
 
 def sign(
@@ -68,16 +70,19 @@ def sign(
     return json.dumps({"signatures": [token]}).encode() + b"\n"
 
 
-def verify(files: Mapping[str, bytes], by: Verification) -> dict[str, Any]:
+def verify(files: Mapping[str, bytes], by: Verification | Sequence[Verification]) -> dict[str, Any]:
     """The payload of the signature, after everything in the bundle was found to be as it was signed.
 
-    The algorithm is the verifier's to say, never the token's. Raises SignatureError.
+    Of several keys, any may have signed it: while one takes the place of another, both do. Algorithm and scope are the
+    verifier's to say, never the token's. Raises SignatureError.
     """
-    payload = _payload(files, by)
+    by, payload = _signed_by(files, [by] if isinstance(by, Verification) else by)
     if by.scope is not None and payload.get("scope") != by.scope:
         raise SignatureError(
             f"the bundle is signed for the scope `{payload.get('scope', '')}`, not `{by.scope}`"
         )
+    if by.keyid is not None and payload.get("keyid") != by.keyid:
+        raise SignatureError(f"the signature calls its key `{payload.get('keyid', '')}`, not `{by.keyid}`")
     signed = _signed_files(payload)
     for name in sorted(set(files) - {SIGNATURES}):
         if name not in signed:
@@ -88,6 +93,21 @@ def verify(files: Mapping[str, bytes], by: Verification) -> dict[str, Any]:
         if _digest(name, files[name], hashing) != digest:
             raise SignatureError(f"`{name}` is not what was signed")
     return payload
+
+
+def _signed_by(
+    files: Mapping[str, bytes], keys: Sequence[Verification]
+) -> tuple[Verification, dict[str, Any]]:
+    """Which of the keys has signed, and what."""
+    errors = []
+    for by in keys:
+        try:
+            return by, _payload(files, by)
+        except SignatureError as error:
+            errors.append(error)
+    if not errors:
+        raise SignatureError("there is no key that the bundle could be signed by")
+    raise errors[0]
 
 
 def _payload(files: Mapping[str, bytes], by: Verification) -> dict[str, Any]:

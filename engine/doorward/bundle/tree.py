@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -34,29 +34,37 @@ _SETTLED_NS: Final = 2_000_000_000
 class TreeCache:
     """Remembers the files of a tree as they were last read. For one reader at a time."""
 
-    __slots__ = ("_contents", "sources")
+    __slots__ = ("_contents", "seen", "sources")
 
     def __init__(self) -> None:
         self._contents: dict[str, tuple[tuple[int, ...], bytes]] = {}
         self.sources: dict[str, tuple[bytes, Source]] = {}
         """The modules, with the bytes they were made of."""
+        self.seen: frozenset[tuple[str, int, int, int]] = frozenset()
+        """The `fingerprint` of what was last read: whether it is still there is to be asked afterwards."""
 
-    def read(self, files: Iterable[tuple[str, str]]) -> list[tuple[str, bytes]]:
-        """The contents of files by name; what looks as it did is not opened again. Raises OSError."""
+    def read(self, root: Path) -> list[tuple[str, bytes]]:
+        """The modules and data files of a directory, or the one file, in order of name.
+
+        What looks as it did is not opened again. Raises PolicyError for too many of them, OSError.
+        """
         known = self._contents
         latest: dict[str, tuple[tuple[int, ...], bytes]] = {}
         contents = []
+        seen = set()
         settled = time.time_ns() - _SETTLED_NS
-        for name, path in files:
+        for name, path in sorted(_files(root)):
             status = os.stat(path)  # noqa: PTH116 - thousands of files
-            seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            look = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             before = known.get(name)
-            content = before[1] if before is not None and before[0] == seen else _content(path)
+            content = before[1] if before is not None and before[0] == look else _content(path)
             if status.st_mtime_ns < settled and status.st_ctime_ns < settled:
-                latest[name] = seen, content
+                latest[name] = look, content
+            seen.add((name, status.st_ino, status.st_mtime_ns, status.st_size))
             contents.append((name, content))
         self._contents = latest
         self.sources = {name: self.sources[name] for name in latest if name in self.sources}
+        self.seen = frozenset(seen)
         return contents
 
 
@@ -73,7 +81,7 @@ def read_policies(
     if verification is not None or (is_bundle(root) and not root.is_dir()):
         return read_bundle(root.read_bytes(), verification).policies
     known = TreeCache() if known is None else known
-    return policies_of(known.read(sorted(_files(root))), git_commit(root), known.sources)
+    return policies_of(known.read(root), git_commit(root), known.sources)
 
 
 def read_files(root: Path) -> dict[str, bytes]:

@@ -68,7 +68,7 @@ def diff(
     revision cannot be read.
     """
     from doorward.author.diff import LogError, RevisionError, open_policies, read_log, render, replay
-    from doorward.author.diff.compare import KINDS
+    from doorward.decide.differences import KINDS
     from doorward.engine import Engine, ModuleCache
     from doorward.facts.postgres import AnalysisCache
     from doorward.facts.postgres.catalogue import CatalogueError

@@ -134,3 +134,13 @@ def test_opa_runs_our_bundle_and_we_read_its(tree: Path, tmp_path: Path) -> None
     assert bundle.manifest.revision == "r2"
     assert bundle.policies.data == read_policies(ours).data
     assert [source.text for source in bundle.policies.sources] == [TREE["acme/rules.rego"]]
+
+
+def test_where_no_signature_is_required_one_that_is_there_must_still_verify() -> None:
+    files = {"a.rego": b"package a\n"}
+    by = Verification("a shared secret of some length....", "HS256")
+    assert read_bundle(build_bundle(files), by, required=False).signature is None
+    whole = build_bundle(files, sign(files, by.key, algorithm="HS256"))
+    assert read_bundle(whole, by, required=False).signature is not None
+    with pytest.raises(SignatureError):
+        read_bundle(whole, Verification("another secret of some length.....", "HS256"), required=False)

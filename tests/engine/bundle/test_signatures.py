@@ -149,3 +149,21 @@ def test_opa_verifies_our_signature_and_we_verify_its(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
     verify(unpack(theirs.read_bytes()), BY_RSA)
+
+
+def test_any_of_several_keys_may_have_signed() -> None:
+    by = [Verification(KEYS["ES256"][1], "ES256"), Verification(RSA[1])]
+    assert verify(signed("RS256"), by)["files"]
+    assert verify(signed("ES256"), by)["files"]
+    with pytest.raises(SignatureError, match="does not verify"):
+        verify(signed("ES384"), by)
+    with pytest.raises(SignatureError, match="no key"):
+        verify(signed(), [])
+
+
+@pytest.mark.parametrize("claims", [{}, {"keyid": "old"}])
+def test_a_key_goes_by_the_name_that_is_asked_for(claims: dict[str, str]) -> None:
+    by = Verification(RSA[1], keyid="new")
+    assert verify(signed(claims={"keyid": "new"}), by)["keyid"] == "new"
+    with pytest.raises(SignatureError, match="not `new`"):
+        verify(signed(claims=claims), by)

@@ -9,10 +9,10 @@ from typing import Any, Final
 import orjson
 
 from doorward.author.diff.clock import reads_clock
-from doorward.author.diff.compare import differences
 from doorward.author.diff.log import Logged
 from doorward.author.diff.report import Change, Report
 from doorward.decide.decision import Decision
+from doorward.decide.differences import differences
 from doorward.decide.document import InvalidRequest
 from doorward.engine import Engine
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from doorward.author.diff.compare import Difference
 from doorward.author.diff.log import Logged
 from doorward.decide.decision import Decision
+from doorward.decide.differences import Difference
 
 __all__ = ["Change", "Group", "Report"]
 
