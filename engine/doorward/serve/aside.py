@@ -1,4 +1,5 @@
-"""Decisions that may have to wait for another host: made aside, in threads, so that no other one waits with them.
+"""Work that takes its time, done aside, in threads, so that no decision waits with it: decisions that may have to wait for
+another host, explanations, queries.
 
 Only engines that were granted the network have such decisions (`Engine.waits`). All others are made on the event loop.
 """
@@ -6,17 +7,14 @@ Only engines that were granted the network have such decisions (`Engine.waits`).
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from doorward.decide.decision import Decision
-from doorward.engine import Engine
-from doorward.facts.postgres import Catalogue
+__all__ = ["Aside", "Overloaded", "as_they_come"]
 
-__all__ = ["Aside", "as_they_come"]
-
+_Done = TypeVar("_Done")
 _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
@@ -24,25 +22,35 @@ _UNDER_WAY: Final = 64
 """Messages of one stream that are worked on at once; the next is read when one of them is answered."""
 
 
-class Aside:
-    """Makes decisions in threads, so many at once; the others take their turn.
+class Overloaded(Exception):
+    """As much is under way as may be; the message is one sentence."""
 
-    How many can be waiting for theirs is bounded by how many calls are taken at once. Whoever stops waiting, because
-    the call was cancelled or its deadline has passed, gives its turn to the next.
+
+class Aside:
+    """Does work in threads, so much at once; the rest takes its turn.
+
+    `waiting` bounds how much may wait for its turn, more is refused; where it is None, that is bounded by how many calls
+    are taken at once. Whoever stops waiting, because the call was cancelled or its deadline has passed, gives its turn to
+    the next; what was begun goes on to its end, and counts until then.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, waiting: int | None = None) -> None:
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="aside")
+        self._room = None if waiting is None else threading.Semaphore(most + waiting)
 
-    async def decide(
-        self, engine: Engine, document: Any, catalogue: Catalogue | None, now_ns: int
-    ) -> Decision:
-        """What `engine.decide` gives, and raises."""
-        work = partial(engine.decide, document, catalogue=catalogue, now_ns=now_ns)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def run(self, work: Callable[[], _Done]) -> _Done:
+        """What `work` gives, and raises. Raises Overloaded."""
+        room = self._room
+        if room is None:
+            return await asyncio.wrap_future(self._threads.submit(work))
+        if not room.acquire(blocking=False):
+            raise Overloaded("as many requests of this kind as may be are under way already")
+        begun = self._threads.submit(work)
+        begun.add_done_callback(lambda _: room.release())
+        return await asyncio.wrap_future(begun)
 
     def close(self) -> None:
-        """Begin no decision any more. Those under way are left to end by themselves."""
+        """Begin nothing any more. What is under way is left to end by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

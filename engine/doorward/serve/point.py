@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter, perf_counter_ns, time_ns
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -168,7 +169,8 @@ class DecisionPoint:
         begin = perf_counter_ns()
         try:
             catalogue, document = self._read(question)
-            decision = await self._aside.decide(in_force.engine, document, catalogue, now)
+            work = partial(in_force.engine.decide, document, catalogue=catalogue, now_ns=now)
+            decision = await self._aside.run(work)
         except Exception as error:  # as above
             return _unanswered(error)
         return Made(question, catalogue, decision, now, perf_counter_ns() - begin)

@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -16,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
+from doorward.serve.changes import Changes
 from doorward.serve.point import DecisionPoint
 from doorward.serve.policies.revisions import Revisions
 from doorward.serve.rpc.service import DecisionService
@@ -24,7 +27,7 @@ from doorward_dsl.capabilities import read_capabilities
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import add_DecisionServiceServicer_to_server
 
-__all__ = ["LIVE", "POLICIES", "ServeError", "serve"]
+__all__ = ["LIVE", "POLICIES", "Ready", "ServeError", "serve"]
 
 _log: Final = structlog.get_logger("doorward.serve")
 
@@ -43,19 +46,29 @@ class ServeError(Exception):
     """The service cannot start; the message is one sentence."""
 
 
-async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisions], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is told the bound addresses once calls are taken.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Calls are taken: where, and what decides."""
+
+    listen: tuple[str, ...]
+    revision: str
+    modules: int
+    statements: int
+
+
+async def serve(settings: ServeSettings, ready: Callable[[Ready], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once calls are taken.
 
     Raises PolicyError or OSError when the policies cannot be loaded at the start, ServeError when an
     address cannot be bound or a key not be read.
     """
-    changed = asyncio.Event()
+    changes = Changes()
     allowed = settings.capabilities
     revisions = Revisions(
-        settings.policies,
+        Path(settings.policies),
         strict=settings.strict,
         limits=Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms),
-        changed=changed.set,
+        changed=changes.tell,
         capabilities=None if allowed is None else read_capabilities(allowed.read_bytes()),
     )
     await revisions.load()
@@ -63,7 +76,8 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
     checks = _HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     point = DecisionPoint(revisions, Catalogues(), most_aside=settings.max_waiting)
-    add_DecisionServiceServicer_to_server(DecisionService(point), server)  # type: ignore[no-untyped-call]
+    service = DecisionService(point, changes)
+    add_DecisionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     bound = [_bind(server, address, settings) for address in settings.listen]
 
@@ -74,21 +88,30 @@ async def serve(settings: ServeSettings, ready: Callable[[Sequence[str], Revisio
     await server.start()
     tasks = [
         asyncio.create_task(revisions.watch(stop), name="policies"),
-        asyncio.create_task(_report_health(checks, revisions, changed), name="health"),
+        asyncio.create_task(_report_health(checks, revisions, changes), name="health"),
     ]
     try:
-        ready(bound, revisions)
+        ready(_ready(bound, revisions))
         await stop.wait()
     finally:
         stop.set()
         _log.info("stopping", grace_seconds=settings.grace_seconds)
         await checks.enter_graceful_shutdown()
+        service.drain()
         await server.stop(settings.grace_seconds)
+        service.close()
         point.close()
-        tasks[1].cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _ready(bound: Sequence[str], revisions: Revisions) -> Ready:
+    in_force = revisions.in_force
+    if in_force is None:  # loaded before anything listens
+        raise AssertionError("ready without policies")
+    engine = in_force.engine
+    return Ready(tuple(bound), engine.revision, len(engine.policies.sources), engine.statements)
 
 
 def _server(settings: ServeSettings) -> grpc.aio.Server:
@@ -127,13 +150,11 @@ def _bind(server: grpc.aio.Server, address: str, settings: ServeSettings) -> str
     return f"{address.rpartition(':')[0]}:{port}"
 
 
-async def _report_health(checks: Any, revisions: Revisions, changed: asyncio.Event) -> None:
+async def _report_health(checks: Any, revisions: Revisions, changes: Changes) -> None:
     status = health_pb2.HealthCheckResponse
     await checks.set(LIVE, status.SERVING)
-    while True:
-        changed.clear()
+    async for _ in changes.watch():
         decides = status.SERVING if revisions.in_force is not None else status.NOT_SERVING
         newest = status.NOT_SERVING if revisions.rejected else decides
         for name, value in (("", decides), (_SERVICE, decides), (POLICIES, newest)):
             await checks.set(name, value)
-        await changed.wait()

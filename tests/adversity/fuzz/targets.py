@@ -30,6 +30,7 @@ from doorward.run.errors import BudgetExceeded, EvaluationError
 from doorward.run.reference import ReferenceProgram
 from doorward.run.values import UNDEFINED
 from doorward.serve.catalogues import Catalogues
+from doorward.serve.changes import Changes
 from doorward.serve.point import DecisionPoint
 from doorward.serve.policies.revisions import InForce, Revisions
 from doorward.serve.rpc.service import DecisionService
@@ -280,7 +281,7 @@ def _grpc() -> Target:
     revisions.in_force = InForce(
         Engine.from_sources({f"{at}.ward": text for at, text in policies.items()}, {}, limits=_LIMITS), ""
     )
-    service = DecisionService(DecisionPoint(revisions, catalogues))
+    service = DecisionService(DecisionPoint(revisions, catalogues), Changes())
     seeds: list[bytes] = []
     for at, document in enumerate(corpus.requests()):
         whole: dict[str, Any] = {

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, NoReturn, TypeAlias
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 
-from doorward.facts.postgres.catalogue import CatalogueError
-from doorward.serve.aside import as_they_come
+from doorward.engine import Engine
+from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+from doorward.serve.aside import Aside, Overloaded, as_they_come
 from doorward.serve.catalogues import UnknownKind
-from doorward.serve.point import DecisionPoint, Unanswered
+from doorward.serve.changes import Changes
+from doorward.serve.point import DecisionPoint, Question, Unanswered
+from doorward.serve.rpc.explain import explained
+from doorward.serve.rpc.query import answered
 from doorward.serve.rpc.wire import DecisionWriter, fail, question_of
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import DecisionServiceServicer
@@ -26,13 +31,36 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 _MAX_BATCH: Final = 4096
 
+_SLOW_AT_ONCE: Final = 2
+_SLOW_WAITING: Final = 16
+"""Explanations and queries under way, and how many more may wait for their turn."""
+
+_Made = TypeVar("_Made")
+
 
 class DecisionService(DecisionServiceServicer):
-    """Answers for the revision in force."""
+    """Answers for the revision in force. `changes` tells when another one is, or a change was refused."""
 
-    def __init__(self, point: DecisionPoint) -> None:
+    def __init__(self, point: DecisionPoint, changes: Changes) -> None:
         self._point = point
+        self._changes = changes
         self._writer = DecisionWriter()
+        self._slow = Aside(_SLOW_AT_ONCE, waiting=_SLOW_WAITING)
+        self._draining = False
+        self._idle: set[asyncio.Task[Any]] = set()  # that wait for the next message of a stream
+
+    def drain(self) -> None:
+        """Let go of callers who stay: watchers, and streams once what they sent is answered. They call again, elsewhere if
+        there is an elsewhere.
+        """
+        self._draining = True
+        self._changes.end()
+        for task in self._idle:
+            task.cancel()
+
+    def close(self) -> None:
+        """Begin nothing any more."""
+        self._slow.close()
 
     async def Decide(  # noqa: N802 - the names of the service
         self, request: pb.DecideRequest, context: _Context
@@ -58,14 +86,33 @@ class DecisionService(DecisionServiceServicer):
         """
         # tells the caller that the line stands, before there is anything to answer
         await context.send_initial_metadata(())
+        messages = self._until_drained(request_iterator)
         if self._point.waits:
-            async for answer in as_they_come(
-                request_iterator, lambda message: self._decide_all(message, context)
-            ):
+            async for answer in as_they_come(messages, lambda message: self._decide_all(message, context)):
                 yield answer
             return
-        async for message in request_iterator:
+        async for message in messages:
             yield await self._decide_all(message, context)
+
+    async def _until_drained(
+        self, messages: AsyncIterator[pb.DecideBatchRequest]
+    ) -> AsyncIterator[pb.DecideBatchRequest]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the types: this is a coroutine
+        while not self._draining:
+            self._idle.add(task)
+            try:
+                message = await anext(messages, None)
+            except asyncio.CancelledError:
+                if not self._draining:
+                    raise
+                task.uncancel()
+                return
+            finally:
+                self._idle.discard(task)
+            if message is None:
+                return
+            yield message
 
     async def _decide_all(self, message: pb.DecideBatchRequest, context: _Context) -> pb.DecideBatchResponse:
         if len(message.requests) > _MAX_BATCH:
@@ -105,10 +152,76 @@ class DecisionService(DecisionServiceServicer):
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         return pb.DescribeResourceResponse(catalogue=self._point.catalogues.keep(catalogue, len(document)))
 
+    async def Explain(  # noqa: N802
+        self, request: pb.ExplainRequest, context: _Context
+    ) -> pb.ExplainResponse:
+        """The truth about one request."""
+        response = pb.ExplainResponse(request_id=request.request.request_id)
+        try:
+            engine = self._engine()
+            question = question_of(request.request)
+            if isinstance(question, Unanswered):
+                raise question
+            work = partial(explained, engine, question, self._catalogue(question), request)
+            response.explanation.CopyFrom(await self._aside(work, context))
+        except Unanswered as why:
+            fail(response, why)
+        return response
+
+    async def Query(  # noqa: N802
+        self, request: pb.QueryRequest, context: _Context
+    ) -> pb.QueryResponse:
+        """Every answer to a Rego query."""
+        try:
+            return await self._aside(partial(answered, self._engine(), request), context)
+        except Unanswered as why:
+            response = pb.QueryResponse()
+            fail(response, why)
+            return response
+
+    def _engine(self) -> Engine:
+        in_force = self._point.revisions.in_force
+        if in_force is None:
+            raise Unanswered("no_policy", "no policies have been loaded yet")
+        return in_force.engine
+
+    def _catalogue(self, question: Question) -> Catalogue | None:
+        if not question.catalogue:
+            return None
+        catalogue = self._point.catalogues.get(question.catalogue)
+        if catalogue is None:
+            raise Unanswered("unknown_catalogue", "the catalogue named is not known here")
+        return catalogue
+
+    async def _aside(self, work: Callable[[], _Made], context: _Context) -> _Made:
+        try:
+            return await self._slow.run(work)
+        except Unanswered:
+            raise
+        except Overloaded as error:
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        except Exception as error:
+            _log.exception("a request could not be answered")
+            raise Unanswered("internal", f"internal error: {type(error).__name__}") from None
+
     async def GetRevision(  # noqa: N802
         self, request: pb.GetRevisionRequest, context: _Context
     ) -> pb.GetRevisionResponse:
         """The revision in force, and what was refused of the newest change."""
+        return self._state()
+
+    async def WatchRevision(  # noqa: N802
+        self, request: pb.WatchRevisionRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchRevisionResponse]:
+        """The same, now and whenever it changes, until the service is about to stop."""
+        told = None
+        async for _ in self._changes.watch():
+            state = self._state()
+            if state != told:
+                told = state
+                yield pb.WatchRevisionResponse(state=state)
+
+    def _state(self) -> pb.GetRevisionResponse:
         response = pb.GetRevisionResponse(rejected=self._point.revisions.rejected)
         in_force = self._point.revisions.in_force
         if in_force is not None:

@@ -8,16 +8,19 @@ import orjson
 from google.protobuf.struct_pb2 import Struct, Value
 
 from doorward.decide.decision import Decision, Mask, MaskMethod, Reason, Verdict
+from doorward.run.builtins.json_text import json_text
 from doorward.serve.point import Code, Question, Unanswered
 from doorward_proto.v1 import decision_pb2 as pb
 
-__all__ = ["DecisionWriter", "fail", "question_of"]
+__all__ = ["VERDICTS", "DecisionWriter", "fail", "instant_of", "json_bytes", "question_of"]
 
-_VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
+VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
     "block": pb.VERDICT_BLOCK,
     "approve": pb.VERDICT_APPROVE,
     "allow": pb.VERDICT_ALLOW,
 }
+"""Verdicts as numbers of the wire."""
+
 _METHODS: Final[dict[MaskMethod, pb.MaskMethod]] = {
     "partial": pb.MASK_METHOD_PARTIAL,
     "format_preserving": pb.MASK_METHOD_FORMAT_PRESERVING,
@@ -68,7 +71,25 @@ def _from_value(value: Value) -> Any:
             return None
 
 
-def fail(response: pb.DecideResponse, why: Unanswered) -> None:
+def instant_of(request: pb.ExplainRequest | pb.QueryRequest) -> int | None:
+    """The instant that a message names, in nanoseconds since 1970; None where it names none. Raises Unanswered."""
+    if not request.HasField("instant"):
+        return None
+    try:
+        return request.instant.ToNanoseconds()
+    except ValueError:
+        raise Unanswered("invalid_request", "the instant is none that can be written") from None
+
+
+def json_bytes(value: Any) -> bytes:
+    """UTF-8 JSON, every number with all its digits; what is half of a character comes as U+FFFD."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # a number that a float or 64 bits cannot hold, or text that is none
+        return json_text(value).encode()
+
+
+def fail(response: pb.DecideResponse | pb.ExplainResponse | pb.QueryResponse, why: Unanswered) -> None:
     """Make a response say that there is no decision, and why."""
     response.failure.code = _CODES[why.code]
     response.failure.message = str(why)
@@ -97,7 +118,7 @@ class DecisionWriter:
         message.CopyFrom(known[0])
         message.decision_id = decision.decision_id
         message.revision = decision.revision
-        message.verdict = _VERDICTS[decision.verdict]
+        message.verdict = VERDICTS[decision.verdict]
         message.cacheable = decision.cacheable
         if decision.operation_hash:
             message.operation_hash = decision.operation_hash
