@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.output import CAPABILITIES_HELP, UNAVAILABLE, USAGE, fail, print_json, reported
+from doorward.cli.output import (
+    CAPABILITIES_HELP,
+    UNAVAILABLE,
+    USAGE,
+    fail,
+    print_json,
+    reported,
+)
 
 if TYPE_CHECKING:
-    from doorward.serve.policies.revisions import Revisions
+    from doorward.serve.server import Ready
+    from doorward.serve.settings import ServeSettings
 
 __all__ = ["register", "serve", "version"]
 
@@ -26,117 +34,143 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     policies: Annotated[
-        Path, typer.Argument(help="Directory of policies and data, or one file.", envvar="DOORWARD_POLICIES")
-    ],
+        str | None,
+        typer.Argument(help="Directory of policies and data, one file, or a URL.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of settings. DOORWARD_… variables count for more, flags for most.",
+            envvar="DOORWARD_CONFIG",
+        ),
+    ] = None,
     listen: Annotated[
         list[str] | None,
         typer.Option(
-            help="gRPC address, host:port or unix:/path; port 0 takes any free one. Default 127.0.0.1:8181.",
-            envvar="DOORWARD_LISTEN",
+            help="gRPC address, host:port or unix:/path; port 0 takes any free one. Default 127.0.0.1:8181."
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Warnings are errors.", envvar="DOORWARD_STRICT")
-    ] = False,
-    capabilities: Annotated[
-        Path | None, typer.Option(help=CAPABILITIES_HELP, envvar="DOORWARD_CAPABILITIES")
+    http: Annotated[
+        list[str] | None,
+        typer.Option(help="HTTP address: AuthZEN, OPA-compatible API, health, metrics. Default none."),
     ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="PEM certificate chain.", envvar="DOORWARD_TLS_CERT")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM private key.", envvar="DOORWARD_TLS_KEY")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the addresses.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    capabilities: Annotated[Path | None, typer.Option(help=CAPABILITIES_HELP)] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
     tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="PEM authorities: callers must show a certificate of theirs.",
-            envvar="DOORWARD_TLS_CLIENT_CA",
-        ),
+        Path | None, typer.Option(help="PEM authorities: callers must show a certificate of theirs.")
     ] = None,
-    max_message_bytes: Annotated[
-        int | None, typer.Option(help="Largest message taken.", envvar="DOORWARD_MAX_MESSAGE_BYTES")
-    ] = None,
-    max_concurrent: Annotated[
-        int | None,
-        typer.Option(help="Calls and streams under way at once.", envvar="DOORWARD_MAX_CONCURRENT"),
-    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="Answer whoever reaches an address of the network.")
+    ] = False,
+    max_message_bytes: Annotated[int | None, typer.Option(help="Largest message taken.")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(help="Calls and streams under way at once.")] = None,
     max_waiting: Annotated[
         int | None,
         typer.Option(
-            help="Decisions at once that may wait for another host, where capabilities let policies reach any.",
-            envvar="DOORWARD_MAX_WAITING",
+            help="Decisions at once that may wait for another host, where capabilities let policies reach any."
         ),
     ] = None,
-    evaluation_ms: Annotated[
-        int | None, typer.Option(help="Wall time of one evaluation.", envvar="DOORWARD_EVALUATION_MS")
-    ] = None,
-    evaluation_steps: Annotated[
-        int | None, typer.Option(help="Steps of one evaluation.", envvar="DOORWARD_EVALUATION_STEPS")
-    ] = None,
+    evaluation_ms: Annotated[int | None, typer.Option(help="Wall time of one evaluation.")] = None,
+    evaluation_steps: Annotated[int | None, typer.Option(help="Steps of one evaluation.")] = None,
     grace_seconds: Annotated[
-        float | None,
-        typer.Option(help="Time for calls under way when told to stop.", envvar="DOORWARD_GRACE_SECONDS"),
+        float | None, typer.Option(help="Time for calls under way when told to stop.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any setting, as `section.key=value`; the value is YAML.", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the settings, and print those that would hold.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --check: for machines.")] = False,
 ) -> None:
-    """Serve decisions over gRPC. The policies are watched: a change is in force for the next decision.
+    """Serve decisions over gRPC, and over HTTP where asked to. Policies are watched: a change is in force for the next decision.
 
+    Every setting can be told in a file, by a variable (`DOORWARD_MAX_CONCURRENT`, `DOORWARD_LIMITS__RATE`) or by a flag.
     Once calls are taken, one line on standard output says where and by which revision: JSON, unless it is a terminal.
     """
-    from pydantic import ValidationError
-
-    from doorward.serve.settings import ServeSettings
-
-    given: dict[str, Any] = {
-        "policies": policies,
-        "listen": listen or None,
-        "strict": strict,
-        "capabilities": capabilities,
-        "tls_cert": tls_cert,
-        "tls_key": tls_key,
-        "tls_client_ca": tls_client_ca,
-        "max_message_bytes": max_message_bytes,
-        "max_concurrent": max_concurrent,
-        "max_waiting": max_waiting,
-        "evaluation_ms": evaluation_ms,
-        "evaluation_steps": evaluation_steps,
-        "grace_seconds": grace_seconds,
+    flags: dict[str, Any] = {
+        "policies": policies if policies is None or "://" in policies else str(Path(policies).absolute()),
+        "--listen": listen or None,
+        "--http": http or None,
+        "--workers": workers,
+        "--strict": strict or None,
+        "--capabilities": _from_here(capabilities),
+        "--tls-cert": _from_here(tls_cert),
+        "--tls-key": _from_here(tls_key),
+        "--tls-client-ca": _from_here(tls_client_ca),
+        "--allow-anonymous": allow_anonymous or None,
+        "--max-message-bytes": max_message_bytes,
+        "--max-concurrent": max_concurrent,
+        "--max-waiting": max_waiting,
+        "--evaluation-ms": evaluation_ms,
+        "--evaluation-steps": evaluation_steps,
+        "--grace-seconds": grace_seconds,
     }
-    try:
-        settings = ServeSettings.model_validate({k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        flag = "--" + str(first["loc"][0]).replace("_", "-") + ": " if first["loc"] else ""
-        raise fail(f"{flag}{first['msg']}", USAGE) from None
+    for one in settings or ():
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise fail(f"--set {name}: write `section.key=value`", USAGE)
+        flags[f"--set {name}"] = value
+    told = _told(config, flags, as_json=check and as_json)
+    if check:
+        _print_settings(told, as_json=as_json)
+        return
 
-    import asyncio
-
-    import uvloop
-
-    from doorward.serve.operations.log import log_to_stderr
     from doorward.serve.server import ServeError
-    from doorward.serve.server import serve as run
+    from doorward.serve.workers import run
 
-    log_to_stderr()
     with reported():
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(run(settings, _say_ready))
+            run(told, _say_ready)
         except ServeError as error:
             raise fail(str(error), UNAVAILABLE) from None
 
 
-def _say_ready(bound: Sequence[str], revisions: Revisions) -> None:
-    in_force = revisions.in_force
-    if in_force is None:  # serve loads before it listens
-        raise AssertionError("ready without policies")
-    engine = in_force.engine
+def _from_here(path: Path | None) -> Path | None:
+    """A path of a flag, which is from where the command was called rather than from the configuration file."""
+    return None if path is None else path.absolute()
+
+
+def _told(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> ServeSettings:
+    from doorward.serve.configuration.load import load
+    from doorward.serve.configuration.tree import SettingsError
+    from doorward.serve.settings import ServeSettings
+
+    try:
+        return load(ServeSettings, file=config, environment=os.environ, flags=flags)
+    except SettingsError as error:
+        if as_json:
+            print_json({"problems": error.problems})
+            raise typer.Exit(USAGE) from None
+        for problem in error.problems[1:]:
+            typer.echo(f"doorward: {problem}", err=True)
+        raise fail(error.problems[0], USAGE) from None
+
+
+def _print_settings(settings: ServeSettings, *, as_json: bool) -> None:
+    told = settings.model_dump(mode="json", exclude_none=True)
+    if as_json:
+        print_json(told)
+    else:
+        import yaml
+
+        typer.echo(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _say_ready(ready: Ready) -> None:
     if sys.stdout.isatty():
-        modules = len(engine.policies.sources)
         typer.echo(
-            f"doorward serves {engine.statements} statements of {modules} modules on {', '.join(bound)} "
-            f"(revision {engine.revision[:12]})"
+            f"doorward serves {ready.statements} statements of {ready.modules} modules on {', '.join(ready.listen)} "
+            f"(revision {ready.revision[:12]})"
         )
     else:
-        typer.echo(json.dumps({"listen": list(bound), "revision": engine.revision}))
+        typer.echo(json.dumps({"listen": list(ready.listen), "revision": ready.revision}))
 
 
 def version(

@@ -400,9 +400,10 @@ def test_it_stops_when_told_with_a_stream_open(tmp_path: Path, number: int) -> N
             1,
             "`data.x.b` is given twice",
         ),
-        ({}, [], "999.0.0.1:1", 3, "cannot listen on `999.0.0.1:1`"),
-        ({}, ["--tls-cert", "nothing.pem"], "127.0.0.1:0", 2, "`tls-cert` and `tls-key` go together"),
-        ({}, ["--tls-cert", "no.pem", "--tls-key", "no.pem"], "127.0.0.1:0", 3, "no.pem"),
+        ({}, [], "unix:/nowhere/at/all.sock", 3, "cannot listen on `unix:/nowhere/at/all.sock`"),
+        ({}, ["--tls-cert", __file__], "127.0.0.1:0", 2, "`tls_cert` and `tls_key` go together"),
+        ({}, ["--tls-cert", "no.pem", "--tls-key", "no.pem"], "127.0.0.1:0", 2, "no.pem"),
+        ({}, [], "0.0.0.0:0", 2, "would answer anybody"),
         ({}, ["--evaluation-ms", "0"], "127.0.0.1:0", 2, "--evaluation-ms"),
     ],
 )
