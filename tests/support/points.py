@@ -1,0 +1,23 @@
+"""A decision point in this process, for tests of one face of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.served import write_policies
+
+from doorward.run.budget import Limits
+from doorward.serve.catalogues import Catalogues
+from doorward.serve.point import DecisionPoint
+from doorward.serve.policies.revisions import Revisions
+
+__all__ = ["point_of"]
+
+
+async def point_of(folder: Path, files: Mapping[str, str], limits: Limits | None = None) -> DecisionPoint:
+    """A decision point over policies written below a folder."""
+    write_policies(folder, files)
+    revisions = Revisions(folder, strict=False, limits=limits or Limits())
+    await revisions.load()
+    return DecisionPoint(revisions, Catalogues())
