@@ -22,7 +22,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing doorward, its tests and its tools into $(VENV) ..."
-	@$(PIP) --editable '.[author,demo,test,dev]'
+	@$(PIP) --editable '.[author,demo,otel,test,dev]'
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
