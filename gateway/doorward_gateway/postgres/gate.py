@@ -191,7 +191,7 @@ class Gate:
     async def _require_allowed(self, considered: Considered) -> None:
         plan, refusal = considered.plan, None
         if _is_blocked(considered.decision):
-            refusal = blocked(considered.decision)
+            refusal = blocked(considered.decision, considered.facts)
         elif plan.refusal:
             refusal = Refused.because(SqlState.BLOCKED, f"doorward: blocked: {plan.refusal}")
         elif plan.read and "copy" in considered.facts.get("statements", ()):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from doorward_gateway.attribution import Attribution
 from doorward_gateway.errors import GatewayError
@@ -16,6 +17,9 @@ from doorward_gateway.postgres.rows import Shape
 from doorward_gateway.postgres.understanding import Understanding
 
 __all__ = ["Considered", "Operation", "Refused", "Request", "blocked"]
+
+
+_SQLSTATE: Final = re.compile("[0-9A-Z]{5}")
 
 
 class Refused(GatewayError):
@@ -90,17 +94,27 @@ class Operation:
     started: float = field(default_factory=time.perf_counter)
 
 
-def blocked(decision: Any) -> Refused:
-    """The refusal that a decision asks for, in the words of the policy."""
+def blocked(decision: Any, facts: Mapping[str, Any]) -> Refused:
+    """The refusal that a decision asks for, in the words of the policy; `facts` are the `sql` facts it was made on.
+
+    What only failed to be understood, for a reason for which the server would have refused it too, is refused with
+    the server's SQLSTATE: programs tell by it a table that is not there from one that they may not read.
+    """
     reasons = [reason.text for reason in decision.reasons if reason.text]
     places = [
         f"{reason.id} at {reason.place}" if reason.place else reason.id
         for reason in decision.reasons
         if reason.id or reason.place
     ]
-    return Refused.because(
-        SqlState.BLOCKED,
-        f"doorward: blocked: {'; '.join(dict.fromkeys(reasons)) or 'no statement allows this'}",
-        detail=f"decided by {', '.join(dict.fromkeys(places))}" if places else "",
-        hint=f"decision {decision.decision_id}, policy revision {decision.revision[:12]}",
+    sqlstate, place = SqlState.BLOCKED, 0
+    if not places and facts.get("opaque") and _SQLSTATE.fullmatch(str(facts.get("opaque_sqlstate", ""))):
+        sqlstate, place = facts["opaque_sqlstate"], int(facts.get("opaque_at", 0))
+    return Refused(
+        Report.error(
+            sqlstate,
+            f"doorward: blocked: {'; '.join(dict.fromkeys(reasons)) or 'no statement allows this'}",
+            detail=f"decided by {', '.join(dict.fromkeys(places))}" if places else "",
+            hint=f"decision {decision.decision_id}, policy revision {decision.revision[:12]}",
+            place=place,
+        )
     )

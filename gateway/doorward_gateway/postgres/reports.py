@@ -57,9 +57,12 @@ class Report:
         return cls({key: value.replace("\0", "") for key, value in parts.items() if value})
 
     @classmethod
-    def error(cls, sqlstate: str, message: str, *, detail: str = "", hint: str = "") -> Report:
-        """An error after which the session goes on."""
-        return cls.make("ERROR", sqlstate, message, detail=detail, hint=hint)
+    def error(
+        cls, sqlstate: str, message: str, *, detail: str = "", hint: str = "", place: int = 0
+    ) -> Report:
+        """An error after which the session goes on; `place`: of the character of the statement, from 1."""
+        report = cls.make("ERROR", sqlstate, message, detail=detail, hint=hint)
+        return cls({**report.fields, "P": str(place)}) if place else report
 
     @classmethod
     def fatal(cls, sqlstate: str, message: str, *, detail: str = "", hint: str = "") -> Report:

@@ -86,6 +86,40 @@ def test_the_reason_and_the_place_are_told(shop: Any) -> None:
     assert "shop.ward:" in (caught.value.diag.message_detail or "")
 
 
+REFUSED_BY_THE_SERVER_TOO = [
+    "selec 1",
+    "select 1 +",
+    "select 'é' from where",
+    "select '日本語日本語日本語日本語日本語日本語' from where",
+    "select 'not closed",
+    "select * from no_such_table",
+    "select o.id from orders",
+    "select no_such_column from orders",
+    "select id from orders o join customers c on true",
+    "insert into orders (nothing) values (1)",
+    "update orders set nothing = 1",
+    "select no_such_function(1)",
+    "with a as (select 1), a as (select 2) select * from a",
+    "select 1 union select 1, 2",
+    "select id from orders order by 2",
+    "execute nothing",
+    "fetch 1 from nothing",
+    "select * from elsewhere.public.orders",
+]
+
+
+@pytest.mark.parametrize("statement", REFUSED_BY_THE_SERVER_TOO)
+def test_what_the_server_would_refuse_too_fails_in_the_same_class(shop: Any, statement: str) -> None:
+    with psycopg.connect(shop.server.dsn(), autocommit=True) as direct, pytest.raises(psycopg.Error) as expected:
+        direct.execute(statement)
+    with shop.connect("wes") as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(statement)
+    assert caught.value.sqlstate == expected.value.sqlstate
+    assert (caught.value.diag.message_primary or "").startswith("doorward: blocked: ")
+    if expected.value.sqlstate == "42601" and "union" not in statement:
+        assert caught.value.diag.statement_position == expected.value.diag.statement_position
+
+
 def test_a_prepared_drop_is_blocked(shop: Any) -> None:
     with shop.connect("wes") as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -20,6 +20,7 @@ Text never raises: what cannot be vouched for is opaque with a reason, and so is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -30,7 +31,7 @@ from pglast.enums import DiscardMode, VariableSetKind
 from doorward.facts.postgres.bounds import parse
 from doorward.facts.postgres.catalogue import Catalogue
 from doorward.facts.postgres.context import Context
-from doorward.facts.postgres.findings import ANYTHING, Findings, Opaque
+from doorward.facts.postgres.findings import ANYTHING, Findings, Opaque, SqlState
 from doorward.facts.postgres.kinds import EFFECTS, kind_of
 from doorward.facts.postgres.model import Analysis, Column, OutputColumn, Settings, SqlFacts
 from doorward.facts.postgres.second_opinion import Understood, disagreement
@@ -54,6 +55,9 @@ _TRANSACTION: Final = frozenset(
 )
 
 
+_NEAR: Final = re.compile(r'at or near "(.*)"\Z', re.DOTALL)
+
+
 @dataclass(slots=True)
 class _Batch:
     """What earlier statements of one message mean for the later ones."""
@@ -66,7 +70,7 @@ class _Batch:
     findings: Findings = field(default_factory=Findings)
     outputs: list[tuple[OutputColumn, ...]] = field(default_factory=list)
     limits: list[int | None] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[Opaque] = field(default_factory=list)
     understood: list[Understood] = field(default_factory=list)
 
 
@@ -85,9 +89,10 @@ def analyse_uncached(statement: str, catalogue: Catalogue, settings: Settings) -
     try:
         statements = _parse(statement, settings)
     except Opaque as reason:
-        return _opaque(["unknown"], str(reason)), True
+        return _opaque(["unknown"], reason), True
     except pglast.Error as error:
-        return _opaque(["invalid"], f"the server would refuse it: {error.args[0]}"), True
+        invalid = Opaque(f"the server would refuse it: {error.args[0]}", SqlState.SYNTAX_ERROR)
+        return _opaque(["invalid"], invalid, _place(statement, *error.args)), True
     batch = _Batch(settings)
     for node in statements:
         kinds[kind_of(node)] = None
@@ -95,7 +100,7 @@ def analyse_uncached(statement: str, catalogue: Catalogue, settings: Settings) -
     if not batch.reasons:
         difference = disagreement(statement, batch.understood)
         if difference:
-            batch.reasons.append(f"two readings of the statement differ: {difference}")
+            batch.reasons.append(Opaque(f"two readings of the statement differ: {difference}"))
     batch.findings.kinds = {**kinds, **batch.findings.kinds}
     return _combined(batch, catalogue, len(statements)), batch.cacheable
 
@@ -117,11 +122,11 @@ def _one(node: Node, length: int, catalogue: Catalogue, batch: _Batch) -> None:
         walked = walker.walk(node)
         context.require_understood(node)
     except Opaque as reason:
-        batch.reasons.append(str(reason))
+        batch.reasons.append(reason)
     except RecursionError:
-        batch.reasons.append("the statement is nested too deeply")
+        batch.reasons.append(Opaque("the statement is nested too deeply"))
     except Exception as error:  # a fault in the analysis must restrict, never pass or crash
-        batch.reasons.append(f"the analysis failed: {type(error).__name__}")
+        batch.reasons.append(Opaque(f"the analysis failed: {type(error).__name__}"))
     batch.cacheable = batch.cacheable and not walker.depends_on_session
     batch.findings.include(context.findings)
     batch.outputs.append(walked.outputs)
@@ -193,7 +198,9 @@ def _combined(batch: _Batch, catalogue: Catalogue, statements: int) -> Analysis:
         limit=max(known) if limited and known else None,
         multiple=statements > 1,
         opaque=opaque,
-        opaque_reason=batch.reasons[0] if opaque else "",
+        opaque_reason=str(batch.reasons[0]) if opaque else "",
+        opaque_sqlstate=batch.reasons[0].sqlstate if opaque else "",
+        opaque_at=0,
     )
     outputs = tuple(tuple(_spelt_out(item, catalogue) for item in some) for some in batch.outputs)
     stored = _without_marker(frozenset(findings.stored), catalogue)
@@ -212,9 +219,28 @@ def _without_marker(columns: frozenset[Column], catalogue: Catalogue) -> frozens
     return (columns | catalogue.user_columns) - {ANYTHING} if ANYTHING in columns else columns
 
 
-def _opaque(kinds: list[str], reason: str) -> Analysis:
-    """What is said of a text that could not be taken apart at all."""
-    return Analysis(dict(SqlFacts(statements=kinds, opaque=True, opaque_reason=reason)))
+def _place(text: str, message: str, index: int | None) -> int:
+    """The character, from 0, at which a text stops being SQL.
+
+    pglast takes the parser's characters for bytes, so where the text before holds longer ones its index is too small.
+    """
+    if index is None:
+        return len(text)
+    near = _NEAR.search(message)
+    least = len(text[:index].encode())
+    return max(least, text.find(near[1], least)) if near is not None else least
+
+
+def _opaque(kinds: list[str], reason: Opaque, place: int = -1) -> Analysis:
+    """What is said of a text that could not be taken apart at all, from the character at `place` on."""
+    facts = SqlFacts(
+        statements=kinds,
+        opaque=True,
+        opaque_reason=str(reason),
+        opaque_sqlstate=reason.sqlstate,
+        opaque_at=place + 1,
+    )
+    return Analysis(dict(facts))
 
 
 def _names(columns: Iterable[Column]) -> list[str]:

@@ -12,7 +12,7 @@ from pglast.enums import CmdType, MergeMatchKind
 from doorward.facts.postgres.catalogue import Relation
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
-from doorward.facts.postgres.findings import NOTHING, Flow, Opaque, derive, merge
+from doorward.facts.postgres.findings import NOTHING, Flow, Opaque, SqlState, derive, merge
 from doorward.facts.postgres.model import Column
 from doorward.facts.postgres.scope import Field, Item, Namespace, Scope
 from doorward.facts.postgres.sources import Sources
@@ -142,7 +142,9 @@ class Changes:
     def _assign(self, target: _Target, name: str, flow: Flow) -> None:
         """Notes that a value is written to a column; one that came from another column is now stored twice."""
         if name not in target.fields:
-            raise Opaque(f"the column `{target.relation.name}.{name}` cannot be resolved")
+            raise Opaque(
+                f"the column `{target.relation.name}.{name}` cannot be resolved", SqlState.UNDEFINED_COLUMN
+            )
         own = target.fields[name].sources
         findings = self._context.findings
         findings.assigned |= {str(column) for column in own}
@@ -158,7 +160,7 @@ class Changes:
     def _inserted(self, target: _Target, columns: Any, flows: list[Flow]) -> None:
         names = [column.name for column in columns or ()] or list(target.fields)
         if len(flows) > len(names):
-            raise Opaque("INSERT has more expressions than target columns")
+            raise Opaque("INSERT has more expressions than target columns", SqlState.SYNTAX_ERROR)
         for name, flow in zip(names, flows, strict=False):
             self._assign(target, name, flow)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from doorward.facts.postgres import trees
 from doorward.facts.postgres.catalogue import Catalogue, Relation
-from doorward.facts.postgres.findings import Findings, Opaque
+from doorward.facts.postgres.findings import Findings, Opaque, SqlState
 from doorward.facts.postgres.model import Column, Settings, relation_name
 from doorward.facts.postgres.trees import Node, ast
 
@@ -95,7 +95,9 @@ class Context:
     def resolve(self, catalog: str | None, schema: str | None, name: str) -> Relation | None:
         """The relation that a name means, or `None`."""
         if catalog is not None and catalog != self.catalogue.database:
-            raise Opaque(f"the name `{catalog}.{schema}.{name}` is of another database")
+            raise Opaque(
+                f"the name `{catalog}.{schema}.{name}` is of another database", SqlState.FEATURE_NOT_SUPPORTED
+            )
         if schema is not None:
             return self.catalogue.relation(schema, name)
         for candidate in self.relation_path:

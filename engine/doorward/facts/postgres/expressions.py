@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from doorward.facts.postgres import trees
 from doorward.facts.postgres.catalogue import Function
 from doorward.facts.postgres.context import Context
-from doorward.facts.postgres.findings import NOTHING, Flow, Opaque, derive, merge
+from doorward.facts.postgres.findings import NOTHING, Flow, Opaque, SqlState, derive, merge
 from doorward.facts.postgres.functions import SCALAR_AGGREGATES, Called, call
 from doorward.facts.postgres.scope import Field, Scope
 from doorward.facts.postgres.trees import Node, ast
@@ -364,7 +364,10 @@ class Expressions:
             found = item.find(path[0]) if item is not None else None
             if found is not None:
                 return found.flow
-        raise Opaque(f"there is no function `{'.'.join(path)}` that takes {len(arguments)} arguments")
+        raise Opaque(
+            f"there is no function `{'.'.join(path)}` that takes {len(arguments)} arguments",
+            SqlState.UNDEFINED_FUNCTION,
+        )
 
 
 def _known(type_: str | None) -> str | None:

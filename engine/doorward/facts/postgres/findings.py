@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from doorward.facts.postgres.model import Column
 
-__all__ = ["ANYTHING", "NOTHING", "Findings", "Flow", "Opaque", "derive", "merge"]
+__all__ = ["ANYTHING", "NOTHING", "Findings", "Flow", "Opaque", "SqlState", "derive", "merge"]
 
 ANYTHING: Final = Column("*", "*", "*", 0, 0)
 """Stands for every column outside the system schemas, while the walk lasts."""
@@ -17,7 +17,30 @@ _NONE: frozenset[Column] = frozenset()
 
 
 class Opaque(Exception):
-    """The statement cannot be vouched for; the message says why, to a person."""
+    """The statement cannot be vouched for; the message says why, to a person.
+
+    `sqlstate` is the error that PostgreSQL would report for the same reason, where there is one.
+    """
+
+    def __init__(self, reason: str, sqlstate: str = "") -> None:
+        super().__init__(reason)
+        self.sqlstate = sqlstate
+
+
+class SqlState:
+    """The errors of PostgreSQL that analysis foresees, by the names of its manual."""
+
+    SYNTAX_ERROR: Final = "42601"
+    UNDEFINED_TABLE: Final = "42P01"
+    UNDEFINED_COLUMN: Final = "42703"
+    UNDEFINED_FUNCTION: Final = "42883"
+    AMBIGUOUS_COLUMN: Final = "42702"
+    AMBIGUOUS_ALIAS: Final = "42P09"
+    DUPLICATE_ALIAS: Final = "42712"
+    INVALID_COLUMN_REFERENCE: Final = "42P10"
+    INVALID_STATEMENT_NAME: Final = "26000"
+    INVALID_CURSOR_NAME: Final = "34000"
+    FEATURE_NOT_SUPPORTED: Final = "0A000"
 
 
 class Flow(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from doorward.facts.postgres.catalogue import SYSTEM_SCHEMAS, Function
 from doorward.facts.postgres.context import Context
-from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, derive
+from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, SqlState, derive
 from doorward.facts.postgres.kinds import HARMLESS_SETTINGS
 
 __all__ = ["SCALAR_AGGREGATES", "Called", "Expand", "call"]
@@ -163,7 +163,9 @@ def call(
 def _candidates(context: Context, path: Sequence[str], arguments: int) -> list[Function]:
     *qualifier, name = path
     if len(qualifier) > 1 and qualifier[0] != context.catalogue.database:
-        raise Opaque(f"the function `{'.'.join(path)}` is of another database")
+        raise Opaque(
+            f"the function `{'.'.join(path)}` is of another database", SqlState.FEATURE_NOT_SUPPORTED
+        )
     schemas = qualifier[-1:] or context.function_path
     return [f for schema in schemas for f in context.catalogue.functions(schema, name) if f.takes(arguments)]
 

@@ -131,7 +131,8 @@ class SqlFacts(BaseModel):
         description="columns whose values may leave other than in the answer: copied, handed to side effects",
     )
     widths: list[int] = Field(
-        default=[], description="how many columns each statement answers with, 0 where it answers with no rows"
+        default=[],
+        description="how many columns each statement answers with, 0 where it answers with no rows",
     )
     functions: list[str] = Field(default=[], description="functions called by name, sorted")
     read_only: bool = Field(
@@ -156,3 +157,10 @@ class SqlFacts(BaseModel):
     multiple: bool = Field(default=False, description="more than one statement in one message")
     opaque: bool = Field(default=False, description="analysis cannot vouch for the rest of these facts")
     opaque_reason: str = Field(default="", description="why, in a sentence; empty when not opaque")
+    opaque_sqlstate: str = Field(
+        default="",
+        description="the error that PostgreSQL would report for that reason; empty when it is none",
+    )
+    opaque_at: int = Field(
+        default=0, description="the character of the text at which it stops being SQL, from 1; else 0"
+    )

@@ -14,7 +14,16 @@ from doorward.facts.postgres.catalogue import Function, Relation, RelationColumn
 from doorward.facts.postgres.changes import Changes
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
-from doorward.facts.postgres.findings import ANYTHING, NOTHING, Findings, Flow, Opaque, derive, merge
+from doorward.facts.postgres.findings import (
+    ANYTHING,
+    NOTHING,
+    Findings,
+    Flow,
+    Opaque,
+    SqlState,
+    derive,
+    merge,
+)
 from doorward.facts.postgres.functions import MAX_NESTING
 from doorward.facts.postgres.kinds import into_clause
 from doorward.facts.postgres.scope import Cte, Ctes, Field, Item, Namespace, Scope
@@ -55,7 +64,7 @@ class Queries:
         for place, node in enumerate(clause.ctes):
             self._context.step(node)
             if node.ctename in ctes.here:
-                raise Opaque(f"the name `{node.ctename}` stands twice in WITH")
+                raise Opaque(f"the name `{node.ctename}` stands twice in WITH", SqlState.DUPLICATE_ALIAS)
             if clause.recursive:
                 ctes.here[node.ctename] = Cte(node, inside, recursive=True, place=place)
             else:
@@ -88,7 +97,9 @@ class Queries:
     def _renamed(node: Node, fields: tuple[Field, ...]) -> tuple[Field, ...]:
         names = trees.strings(node.aliascolnames)
         if len(names) > len(fields):
-            raise Opaque(f"`{node.ctename}` is given more columns than it has")
+            raise Opaque(
+                f"`{node.ctename}` is given more columns than it has", SqlState.INVALID_COLUMN_REFERENCE
+            )
         renamed = [Field(name, item.flow) for name, item in zip(names, fields, strict=False)]
         return (*renamed, *fields[len(names) :])
 
@@ -149,7 +160,9 @@ class Queries:
             last = last.larg
         arms = [self.rows(arm, scope) for arm in (last, *reversed(right))]
         if len({len(arm) for arm in arms}) != 1:
-            raise Opaque("the sides of a set operation have different numbers of columns")
+            raise Opaque(
+                "the sides of a set operation have different numbers of columns", SqlState.SYNTAX_ERROR
+            )
         columns = [merge(item.flow for item in column) for column in zip(*arms, strict=True)]
         fields = tuple(Field(item.name, flow) for item, flow in zip(arms[0], columns, strict=True))
         if distinct:
@@ -161,7 +174,7 @@ class Queries:
         inside = Scope(Namespace(), scope, scope.ctes)
         rows = [self.expressions.each(row, inside) for row in node.valuesLists]
         if len({len(row) for row in rows}) != 1:
-            raise Opaque("the rows of VALUES have different lengths")
+            raise Opaque("the rows of VALUES have different lengths", SqlState.SYNTAX_ERROR)
         columns = zip(*rows, strict=True)
         return tuple(Field(f"column{place}", merge(column)) for place, column in enumerate(columns, 1))
 
@@ -213,7 +226,7 @@ class Queries:
             return scope.names.fields
         item = scope.item(path[-1], path[-2] if len(path) > 1 else None)
         if item is None:
-            raise Opaque(f"the name `{'.'.join(path)}` cannot be resolved")
+            raise Opaque(f"the name `{'.'.join(path)}` cannot be resolved", SqlState.UNDEFINED_TABLE)
         return self._whole(item)
 
     @staticmethod
@@ -267,7 +280,7 @@ class Queries:
         if place is not None:
             chosen = list(fields[place - 1 : place]) if place > 0 else []
             if not chosen:
-                raise Opaque(f"there is no output column {place}")
+                raise Opaque(f"there is no output column {place}", SqlState.INVALID_COLUMN_REFERENCE)
         if chosen:
             self._context.step(node)
             self._context.filter(derive(item.flow for item in chosen).sources)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorward.facts.postgres.catalogue import Relation
-from doorward.facts.postgres.findings import Flow, Opaque, derive
+from doorward.facts.postgres.findings import Flow, Opaque, SqlState, derive
 from doorward.facts.postgres.model import Column
 
 __all__ = ["Cte", "Ctes", "Field", "Item", "Namespace", "Scope"]
@@ -42,7 +42,7 @@ class Item:
         """The column of that name, also a system column. Raises `Opaque` where two have it."""
         found = [item for item in self.fields if item.name == name]
         if len(found) > 1:
-            raise Opaque(f"the column `{self.name}.{name}` is ambiguous")
+            raise Opaque(f"the column `{self.name}.{name}` is ambiguous", SqlState.AMBIGUOUS_COLUMN)
         if found:
             return found[0]
         number = _SYSTEM_COLUMNS.get(name)
@@ -134,7 +134,7 @@ class Scope:
         for level in self._levels():
             found = [item for item in level.names.fields if item.name == name]
             if len(found) > 1:
-                raise Opaque(f"the column `{name}` is ambiguous")
+                raise Opaque(f"the column `{name}` is ambiguous", SqlState.AMBIGUOUS_COLUMN)
             if found:
                 return found[0].flow
             if name in _SYSTEM_COLUMNS and len(level.names.items) == 1:
@@ -143,7 +143,7 @@ class Scope:
                     return system.flow
         item = self.item(name)
         if item is None:
-            raise Opaque(f"the column `{name}` cannot be resolved")
+            raise Opaque(f"the column `{name}` cannot be resolved", SqlState.UNDEFINED_COLUMN)
         return item.whole()
 
     def has_column(self, name: str) -> bool:
@@ -165,7 +165,7 @@ class Scope:
                 if item.name == name and (not schema or item.schema == schema)
             ]
             if len(found) > 1:
-                raise Opaque(f"the name `{name}` is ambiguous")
+                raise Opaque(f"the name `{name}` is ambiguous", SqlState.AMBIGUOUS_ALIAS)
             if found:
                 return found[0]
         return None
@@ -175,8 +175,8 @@ class Scope:
         schema = path[-3] if len(path) >= 3 else None
         item = self.item(path[-2], schema)
         if item is None:
-            raise Opaque(f"the name `{'.'.join(path[:-1])}` cannot be resolved")
+            raise Opaque(f"the name `{'.'.join(path[:-1])}` cannot be resolved", SqlState.UNDEFINED_TABLE)
         found = item.find(path[-1])
         if found is None:
-            raise Opaque(f"the column `{'.'.join(path)}` cannot be resolved")
+            raise Opaque(f"the column `{'.'.join(path)}` cannot be resolved", SqlState.UNDEFINED_COLUMN)
         return found.flow

@@ -11,7 +11,7 @@ from doorward.facts.postgres import trees
 from doorward.facts.postgres.catalogue import SYSTEM_SCHEMAS, Relation, RelationColumn
 from doorward.facts.postgres.context import Context
 from doorward.facts.postgres.expressions import Expressions
-from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, derive, merge
+from doorward.facts.postgres.findings import ANYTHING, NOTHING, Flow, Opaque, SqlState, derive, merge
 from doorward.facts.postgres.functions import Called
 from doorward.facts.postgres.scope import Cte, Field, Item, Namespace, Scope
 from doorward.facts.postgres.trees import Node, ast
@@ -113,7 +113,7 @@ class Sources:
         relation = self._context.resolve(node.catalogname, node.schemaname, node.relname)
         if relation is None:
             name = ".".join(part for part in (node.schemaname, node.relname) if part)
-            raise Opaque(f"the relation `{name}` is not in the catalogue")
+            raise Opaque(f"the relation `{name}` is not in the catalogue", SqlState.UNDEFINED_TABLE)
         self._context.mentions.relations.add((node.schemaname or "", node.relname))
         return relation
 
@@ -195,7 +195,10 @@ class Sources:
         for side in (left, right):
             found = [item.flow for item in side.fields if item.name == name]
             if len(found) != 1:
-                raise Opaque(f"the join column `{name}` cannot be resolved")
+                raise Opaque(
+                    f"the join column `{name}` cannot be resolved",
+                    SqlState.AMBIGUOUS_COLUMN if found else SqlState.UNDEFINED_COLUMN,
+                )
             sides.append(found[0])
             self._context.findings.columns |= found[0].sources
         note = self._context.match if all(flow.pure for flow in sides) else self._context.filter
@@ -311,7 +314,9 @@ def _aliased(
     renamed = trees.strings(alias.colnames)
     if len(renamed) > len(fields):
         if strict:
-            raise Opaque(f"`{alias.aliasname}` is given more columns than it has")
+            raise Opaque(
+                f"`{alias.aliasname}` is given more columns than it has", SqlState.INVALID_COLUMN_REFERENCE
+            )
         everything = derive(item.flow for item in fields)
         fields = (*fields, *(Field("", everything) for _ in renamed[len(fields) :]))
     named = [Field(new, item.flow) for new, item in zip(renamed, fields, strict=False)]

@@ -12,7 +12,7 @@ from pglast.enums import LimitOption
 from doorward.facts.postgres import trees
 from doorward.facts.postgres.bounds import parse
 from doorward.facts.postgres.context import Context
-from doorward.facts.postgres.findings import Findings, Flow, Opaque, derive
+from doorward.facts.postgres.findings import Findings, Flow, Opaque, SqlState, derive
 from doorward.facts.postgres.kinds import EFFECTS, HARMLESS_SETTINGS, into_clause, kind_of
 from doorward.facts.postgres.model import Column, OutputColumn, relation_name
 from doorward.facts.postgres.query import Queries
@@ -189,7 +189,10 @@ class Statement:
         name = node.portalname if fetches else node.name
         text = (settings.cursors if fetches else settings.prepared).get(name)
         if text is None:
-            raise Opaque(f"what `{name}` stands for is not known")
+            raise Opaque(
+                f"what `{name}` stands for is not known",
+                SqlState.INVALID_CURSOR_NAME if fetches else SqlState.INVALID_STATEMENT_NAME,
+            )
         self._followed += 1
         if self._followed > _MAX_INDIRECTION:
             raise Opaque(f"`{name}` stands for too long a chain of names")
@@ -241,7 +244,9 @@ class Statement:
         names = trees.strings(node.attlist) or [c.name for c in relation.columns if not c.generated]
         missing = [name for name in names if name not in fields]
         if missing:
-            raise Opaque(f"the column `{relation.name}.{missing[0]}` cannot be resolved")
+            raise Opaque(
+                f"the column `{relation.name}.{missing[0]}` cannot be resolved", SqlState.UNDEFINED_COLUMN
+            )
         chosen = tuple(fields[name] for name in names)
         self._findings.columns |= derive(item.flow for item in chosen).sources
         return chosen
