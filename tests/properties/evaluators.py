@@ -12,7 +12,7 @@ from doorward.run.context import CallContext
 from doorward.run.errors import EvaluationError
 from doorward.run.reference import Outcome, ReferenceProgram
 from doorward.run.values import Value
-from doorward_dsl import Source, parse_module, parse_query
+from doorward_dsl import CompileError, Source, parse_module, parse_query
 from doorward_dsl.compile import compile_modules, compile_query
 
 __all__ = ["Decision", "Evaluators", "Result"]
@@ -47,10 +47,10 @@ class Evaluators:
 
     def query(self, evaluator: Any, text: str, document: Value, *, strict: bool) -> Result:
         """The result of a query on one of the evaluators."""
-        body = compile_query(parse_query(text), self._program)
         try:
+            body = compile_query(parse_query(text), self._program)
             answers = evaluator.query(body, document, call=_call(strict))
-        except EvaluationError as error:
+        except (CompileError, EvaluationError) as error:
             return Result(error=error.code)
         return Result(tuple(term_text(answer) for answer in answers))
 

@@ -1,31 +1,16 @@
-"""Between JSON documents and Rego values."""
+"""From Rego values to JSON documents."""
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import Any, Final
 
+from doorward.run.builtins.json_text import json_text
 from doorward.run.errors import BudgetExceeded
-from doorward.run.values import Key, Value, number, ordered, unkey
+from doorward.run.values import Value, ordered, unkey
 
-__all__ = ["from_json", "to_json"]
+__all__ = ["to_json"]
 
 _COMPOSITE: Final = frozenset({dict, list, tuple, set, frozenset})
-
-
-def from_json(text: str | bytes) -> Value:
-    """The value of a JSON text, with every digit of its numbers. Raises ValueError for anything else."""
-
-    def decimal(digits: str) -> Any:
-        return number(Decimal(digits))
-
-    def refuse(name: str) -> Any:
-        raise ValueError(f"`{name}` is not JSON")
-
-    return json.loads(text, parse_float=decimal, parse_constant=refuse)
-
-
 _MOST_PARTS: Final = 1_000_000
 
 
@@ -46,14 +31,12 @@ def to_json(value: Value) -> Any:
         if left < 0:
             raise BudgetExceeded(f"the result has more than {_MOST_PARTS} parts")
         if kind is dict:
-            return {_name(k): plain(v) for k, v in part.items()}
+            return {k if type(k) is str else _name(unkey(k)): plain(v) for k, v in part.items()}
         return [plain(member) for member in (part if kind in (list, tuple) else ordered(map(unkey, part)))]
 
     return plain(value)
 
 
-def _name(form: Any) -> str:
-    if type(form) is str:
-        return form
-    plain = to_json(form.value if type(form) is Key else form)
-    return json.dumps(plain, separators=(",", ":"), sort_keys=True, default=str)
+def _name(key: Value) -> str:
+    # by way of `to_json`, which bounds how much is written
+    return json_text(to_json(key))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import wraps
-from typing import Final
+from typing import Any, Final
 
-from doorward.run.convert import from_json
 from doorward.run.effects import NETWORK, Effect, Effects
 from doorward.run.errors import BuiltinError, EvaluationError, TypeMismatchError
-from doorward.run.values import Value
+from doorward.run.values import Value, number
 
 from .builtin import Builtin, BuiltinCall
 from .json_text import json_text
@@ -48,7 +49,7 @@ def effectful(
         if effect is None:
             effect = None if effects.replaying is None else effects.replaying.get(digest)
             if effect is not None:
-                effects.values[digest] = revived(from_json(effect.result)) if effect.result else None
+                effects.values[digest] = revived(_from_json(effect.result)) if effect.result else None
             else:
                 # the network's are granted host by host, once they know which
                 if name not in NETWORK and name not in call.grants.builtins:
@@ -89,3 +90,15 @@ def _failure(error: EvaluationError) -> str:
 def _text(value: Value) -> str:
     """JSON that is the same for equal values, and ASCII where a string holds what is not text."""
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text(value))
+
+
+def _from_json(text: str) -> Value:
+    """The value of a JSON text, with every digit of its numbers. Raises ValueError for anything else."""
+
+    def decimal(digits: str) -> Any:
+        return number(Decimal(digits))
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"`{name}` is not JSON")
+
+    return json.loads(text, parse_float=decimal, parse_constant=refuse)
