@@ -34,6 +34,7 @@ __all__ = [
     "Kind",
     "SectionReader",
     "Shape",
+    "check_depth",
     "complete",
     "parse_document",
     "schemas_of",
@@ -51,7 +52,7 @@ def parse_document(text: bytes) -> Any:
     try:
         document = orjson.loads(text)  # strict about what is JSON, also about its encoding
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
-            _check_depth(document)
+            check_depth(document)
         if _may_hold_numbers(document):
             document = exactly(text, document)
     except (ValueError, ArithmeticError, RecursionError) as error:
@@ -69,7 +70,8 @@ def _may_hold_numbers(document: Any) -> bool:
     )
 
 
-def _check_depth(document: Any) -> None:
+def check_depth(document: Any) -> None:
+    """Raises ValueError where a document of JSON is nested deeper than any request may be."""
     level = [document]
     for _ in range(_MAX_DEPTH):
         deeper: list[Any] = []
