@@ -10,6 +10,7 @@ that may have to wait for another host, where capabilities grant policies the ne
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from doorward.decide.document import InvalidRequest, parse_document
 from doorward.facts.postgres import Catalogue
 from doorward.serve.aside import Aside
 from doorward.serve.catalogues import Catalogues
+from doorward.serve.operations.asking import ASKING, Asking
 from doorward.serve.policies.revisions import InForce, Revisions
 
 __all__ = ["Code", "DecisionPoint", "Log", "Made", "Observer", "Question", "Unanswered"]
@@ -32,7 +34,9 @@ _log: Final = structlog.get_logger("doorward.serve")
 _SLICE: Final = 0.005
 """Seconds of deciding after which other work of the loop gets its turn."""
 
-Code: TypeAlias = Literal["invalid_request", "unknown_catalogue", "no_policy", "internal"]
+Code: TypeAlias = Literal[
+    "invalid_request", "unknown_catalogue", "no_policy", "internal", "overloaded", "forbidden"
+]
 
 
 @dataclass(slots=True)
@@ -46,9 +50,9 @@ class Question:
     catalogue: str = ""
     """Content hash of the catalogue that the operation is read against; empty where there is none."""
     caller: str = ""
-    """Who asked the service, where callers have to say so."""
+    """Who asked the service, where callers have to say so; filled in by the point."""
     trace: str = ""
-    """The caller's `traceparent`; empty where there is none."""
+    """The asker's `traceparent`; that of the call where it is empty, which is filled in by the point."""
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ class Log(Protocol):
 
 
 class DecisionPoint:
-    """Decides under the revision in force; for one event loop.
+    """Decides under the revision in force, whatever who asks (`ASKING`) may ask; for one event loop.
 
     `most_aside` decisions that may have to wait for another host are made at once.
     """
@@ -105,6 +109,8 @@ class DecisionPoint:
     ) -> None:
         self.revisions = revisions
         self.catalogues = catalogues
+        self.unanswered: Counter[Code] = Counter()
+        """How often there was no decision, since the start."""
         self._aside = Aside(most_aside)
         self._log = log
         self._observers = tuple(observers)
@@ -129,8 +135,15 @@ class DecisionPoint:
     async def answer(self, questions: Sequence[Question]) -> list[Decision | Unanswered]:
         """The decisions on questions, in their order and all under one revision."""
         in_force = self.revisions.in_force
-        if in_force is None:
-            return [Unanswered("no_policy", "no policies have been loaded yet")] * len(questions)
+        asking = ASKING.get()
+        refused = _refused(asking, len(questions))
+        if in_force is None or refused is not None:
+            refused = refused or Unanswered("no_policy", "no policies have been loaded yet")
+            self.unanswered[refused.code] += len(questions)
+            return [refused] * len(questions)
+        for question in questions:
+            question.caller = asking.caller.name
+            question.trace = question.trace or asking.trace
         if in_force.engine.waits:
             outcomes = list(await asyncio.gather(*(self._wait_for(each, in_force) for each in questions)))
         else:
@@ -142,6 +155,8 @@ class DecisionPoint:
                     await asyncio.sleep(0)  # a call that was cancelled or is out of time ends here
                     until = perf_counter() + _SLICE
         made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
+        if len(made) < len(outcomes):
+            self.unanswered.update(each.code for each in outcomes if isinstance(each, Unanswered))
         for observer in self._observers:
             observer.saw(made)
         lost = await self._log.keep(made) if self._log is not None and made else ""
@@ -158,7 +173,7 @@ class DecisionPoint:
         now = time_ns()
         begin = perf_counter_ns()
         try:
-            catalogue, document = self._read(question)
+            catalogue, document = self.read(question)
             decision = in_force.engine.decide(document, catalogue=catalogue, now_ns=now)
         except Exception as error:  # one request must not end the stream that others share
             return _unanswered(error)
@@ -168,23 +183,39 @@ class DecisionPoint:
         now = time_ns()
         begin = perf_counter_ns()
         try:
-            catalogue, document = self._read(question)
+            catalogue, document = self.read(question)
             work = partial(in_force.engine.decide, document, catalogue=catalogue, now_ns=now)
             decision = await self._aside.run(work)
         except Exception as error:  # as above
             return _unanswered(error)
         return Made(question, catalogue, decision, now, perf_counter_ns() - begin)
 
-    def _read(self, question: Question) -> tuple[Catalogue | None, Any]:
-        """The catalogue and the parsed document. Raises Unanswered, InvalidRequest."""
+    def read(self, question: Question) -> tuple[Catalogue | None, Any]:
+        """The catalogue and the parsed document of a question that may be asked. Raises Unanswered."""
         catalogue = None
         if question.catalogue:
             catalogue = self.catalogues.get(question.catalogue)
             if catalogue is None:
                 raise Unanswered("unknown_catalogue", "the catalogue named is not known here")
         if isinstance(question.document, bytes):
-            question.document = parse_document(question.document)
+            try:
+                question.document = parse_document(question.document)
+            except InvalidRequest as error:
+                raise Unanswered("invalid_request", str(error)) from None
+        caller = ASKING.get().caller
+        if caller.bounds is not None and not caller.bounds.hold(question.document):
+            raise Unanswered("forbidden", f"caller `{caller.name}` may not ask about this resource")
         return catalogue, question.document
+
+
+def _refused(asking: Asking, count: int) -> Unanswered | None:
+    """Why so many questions are not to be answered, if they are not."""
+    if not asking.good:
+        return Unanswered("forbidden", "the token that the call began with is good no more")
+    rate = asking.caller.rate
+    if rate is not None and not rate.take(count):
+        return Unanswered("overloaded", "more decisions were asked for than the caller may have in a second")
+    return None
 
 
 def _unanswered(error: Exception) -> Unanswered:

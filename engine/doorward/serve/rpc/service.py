@@ -12,11 +12,11 @@ import grpc.aio
 import structlog
 
 from doorward.engine import Engine
-from doorward.facts.postgres.catalogue import Catalogue, CatalogueError
+from doorward.facts.postgres.catalogue import CatalogueError
 from doorward.serve.aside import Aside, Overloaded, as_they_come
 from doorward.serve.catalogues import UnknownKind
 from doorward.serve.changes import Changes
-from doorward.serve.point import DecisionPoint, Question, Unanswered
+from doorward.serve.point import DecisionPoint, Unanswered
 from doorward.serve.rpc.explain import explained
 from doorward.serve.rpc.query import answered
 from doorward.serve.rpc.wire import DecisionWriter, fail, question_of
@@ -30,6 +30,12 @@ _log: Final = structlog.get_logger("doorward.serve")
 _Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 _MAX_BATCH: Final = 4096
+
+_STATUS: Final = {
+    pb.Failure.CODE_OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    pb.Failure.CODE_FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+}
+"""What of a lone request is told as the status of the call, for proxies and clients that know how to go on from there."""
 
 _SLOW_AT_ONCE: Final = 2
 _SLOW_WAITING: Final = 16
@@ -67,7 +73,11 @@ class DecisionService(DecisionServiceServicer):
     ) -> pb.DecideResponse:
         """One request, one decision."""
         answer = await self._decide((request,))
-        return answer.responses[0]
+        (response,) = answer.responses
+        status = _STATUS.get(response.failure.code) if response.WhichOneof("outcome") == "failure" else None
+        if status is not None:
+            await _abort(context, status, response.failure.message)
+        return response
 
     async def DecideBatch(  # noqa: N802
         self, request: pb.DecideBatchRequest, context: _Context
@@ -162,7 +172,8 @@ class DecisionService(DecisionServiceServicer):
             question = question_of(request.request)
             if isinstance(question, Unanswered):
                 raise question
-            work = partial(explained, engine, question, self._catalogue(question), request)
+            catalogue, _ = self._point.read(question)
+            work = partial(explained, engine, question, catalogue, request)
             response.explanation.CopyFrom(await self._aside(work, context))
         except Unanswered as why:
             fail(response, why)
@@ -184,14 +195,6 @@ class DecisionService(DecisionServiceServicer):
         if in_force is None:
             raise Unanswered("no_policy", "no policies have been loaded yet")
         return in_force.engine
-
-    def _catalogue(self, question: Question) -> Catalogue | None:
-        if not question.catalogue:
-            return None
-        catalogue = self._point.catalogues.get(question.catalogue)
-        if catalogue is None:
-            raise Unanswered("unknown_catalogue", "the catalogue named is not known here")
-        return catalogue
 
     async def _aside(self, work: Callable[[], _Made], context: _Context) -> _Made:
         try:

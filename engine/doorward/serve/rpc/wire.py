@@ -35,6 +35,8 @@ _CODES: Final[dict[Code, pb.Failure.Code]] = {
     "unknown_catalogue": pb.Failure.CODE_UNKNOWN_CATALOGUE,
     "no_policy": pb.Failure.CODE_NO_POLICY,
     "internal": pb.Failure.CODE_INTERNAL,
+    "overloaded": pb.Failure.CODE_OVERLOADED,
+    "forbidden": pb.Failure.CODE_FORBIDDEN,
 }
 
 _REMEMBERED: Final = 1024
