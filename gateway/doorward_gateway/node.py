@@ -19,11 +19,11 @@ import structlog
 import uvloop
 
 from doorward_gateway.approvals import ApprovalStore
+from doorward_gateway.client import AsyncClient
 from doorward_gateway.clock import system_clock
 from doorward_gateway.config import Config, EngineConfig, HostPort
 from doorward_gateway.control import ControlParts, ControlServer, Endpoint, control_api
 from doorward_gateway.credentials import CredentialStore
-from doorward_gateway.engine_client import EngineClient
 from doorward_gateway.errors import ConfigError, GatewayError
 from doorward_gateway.identity import Identities, StaticIdentities, StaticIdentity
 from doorward_gateway.postgres.answer import Bounds
@@ -82,7 +82,7 @@ class Node:
         stack.push_async_callback(approvals.close)
         await approvals.cancel_leftovers()
         engine = await stack.enter_async_context(
-            EngineClient(
+            AsyncClient(
                 config.engine.target,
                 timeout=config.engine.timeout / 1000,
                 credentials=engine_credentials(config.engine),

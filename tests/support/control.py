@@ -12,10 +12,10 @@ from typing import Any
 import grpc.aio
 
 from doorward_gateway.approvals import ApprovalStore
+from doorward_gateway.client import AsyncClient
 from doorward_gateway.config import Config, load
 from doorward_gateway.control import ControlParts, ControlServer, Endpoint, control_api
 from doorward_gateway.credentials import CredentialStore
-from doorward_gateway.engine_client import EngineClient
 from doorward_gateway.identity import Identities, StaticIdentities, StaticIdentity
 from doorward_gateway.recording import Recorder
 from doorward_gateway.recording.chain import Record
@@ -107,7 +107,7 @@ async def running_node(directory: Path) -> AsyncIterator[ControlNode]:
     add_DecisionServiceServicer_to_server(_ToldDecisions(node), node.engine_server)  # type: ignore[no-untyped-call]
     node.engine_port = node.engine_server.add_insecure_port("127.0.0.1:0")
     await node.engine_server.start()
-    async with EngineClient(f"127.0.0.1:{node.engine_port}", timeout=2.0) as engine:
+    async with AsyncClient(f"127.0.0.1:{node.engine_port}", timeout=2.0) as engine:
         state = node.config.state.directory / "state.db"
         node.credentials = await CredentialStore.open(state)
         node.approvals = await ApprovalStore.open(state, node="gateway-1")

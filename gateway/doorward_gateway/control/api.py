@@ -28,12 +28,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorward_gateway.client import EngineUnavailable
 from doorward_gateway.control.approvals import approve, list_approvals, refuse, show_approval
 from doorward_gateway.control.credentials import list_credentials, revoke_credential
 from doorward_gateway.control.issue import issue_credential
 from doorward_gateway.control.parts import ApiError, ControlParts, answer
 from doorward_gateway.control.sessions import kill, kill_session, list_sessions
-from doorward_gateway.engine_client import EngineUnavailable
 from doorward_gateway.errors import ApprovalRefused, IdentityRefused, RecordingUnavailable, StateUnavailable
 
 __all__ = ["control_api"]

@@ -50,7 +50,7 @@ async def issue_credential(request: Request, parts: ControlParts) -> Response:
     except ValueError as error:
         raise ApiError(400, "invalid_request", str(error)) from None
     document = _document(request, parts, identity, wanted.resource, resource, attribution)
-    decision = await parts.engine.decide(document)
+    decision = await _decide(parts, document)
     if decision.verdict == pb.VERDICT_APPROVE:
         decision = await _with_consent(request, parts, document, decision, attribution)
     if decision.verdict not in (pb.VERDICT_ALLOW, pb.VERDICT_APPROVE):
@@ -83,6 +83,11 @@ def _document(
     }
 
 
+async def _decide(parts: ControlParts, document: dict[str, Any]) -> pb.Decision:
+    answer = await parts.engine.decide(document)
+    return answer.message
+
+
 async def _with_consent(
     request: Request,
     parts: ControlParts,
@@ -112,7 +117,7 @@ async def _with_consent(
             parts.approvals,
             decision,
             operation,
-            decide_again=lambda: parts.engine.decide(document),
+            decide_again=lambda: _decide(parts, document),
             changed=changed,
             max_wait_ms=parts.config.approvals.max_wait,
         )

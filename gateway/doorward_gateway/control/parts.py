@@ -13,13 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from doorward_gateway.approvals import ApprovalStore
+from doorward_gateway.client import Decision
 from doorward_gateway.clock import Clock, system_clock
 from doorward_gateway.config import Config
 from doorward_gateway.credentials import CredentialStore
 from doorward_gateway.identity import Identities, Identity
 from doorward_gateway.recording import Recorder
 from doorward_gateway.sessions import SessionRegistry
-from doorward_proto.v1 import decision_pb2 as pb
 
 __all__ = [
     "ApiError",
@@ -41,13 +41,13 @@ _P = TypeVar("_P", bound="Payload")
 
 
 class Decider(Protocol):
-    """The engine, as far as the control API needs it; an `EngineClient` is one."""
+    """The engine, as far as the control API needs it; an `AsyncClient` is one."""
 
     @property
     def connected(self) -> bool:
         """Whether the last attempt to reach the engine succeeded."""
 
-    async def decide(self, document: Mapping[str, Any], catalogue: str = "") -> pb.Decision:
+    async def decide(self, document: Mapping[str, Any], catalogue: str = "") -> Decision:
         """The decision on one access request; raises `EngineUnavailable`."""
 
 

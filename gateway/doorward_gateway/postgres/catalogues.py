@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
+from doorward_gateway.client import AsyncClient, EngineUnavailable
 from doorward_gateway.config import PostgresUpstream
-from doorward_gateway.engine_client import EngineClient, EngineUnavailable
 from doorward_gateway.errors import GatewayError
 from doorward_gateway.postgres.catalogue import (
     CATALOGUE_BEGIN,
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 class ResourceCatalogue:
     """The catalogue of one resource, shared by its sessions. Reads run once, however many wait for them."""
 
-    def __init__(self, name: str, upstream: PostgresUpstream, engine: EngineClient) -> None:
+    def __init__(self, name: str, upstream: PostgresUpstream, engine: AsyncClient) -> None:
         self._name = name
         self._upstream = upstream
         self._engine = engine
@@ -100,7 +100,7 @@ class ResourceCatalogue:
         return self._hash
 
 
-async def describe_rows(engine: EngineClient, rows: Sequence[Sequence[tuple[str | None, ...]]]) -> str:
+async def describe_rows(engine: AsyncClient, rows: Sequence[Sequence[tuple[str | None, ...]]]) -> str:
     """Makes the answers to the catalogue queries, in their order, known to the engine. Raises `Refused`."""
     answers = {
         name: [row[0] or "" for row in answer] for name, answer in zip(CATALOGUE_QUERIES, rows, strict=True)

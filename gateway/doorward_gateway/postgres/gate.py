@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, Protocol
 from doorward_gateway.approvals import Approval, ApprovalStore, ConsentWithheld, obtain_consent
 from doorward_gateway.approvals import Operation as ApprovedOperation
 from doorward_gateway.attribution import Attribution
-from doorward_gateway.engine_client import EngineClient, EngineUnavailable
+from doorward_gateway.client import AsyncClient, EngineUnavailable
 from doorward_gateway.errors import ApprovalRefused, RecordingUnavailable, StateUnavailable
 from doorward_gateway.postgres.labels import settle_labels, statement_labels
 from doorward_gateway.postgres.operation import Considered, Operation, Refused, Request, blocked
@@ -88,7 +88,7 @@ class Gate:
         caller: Caller,
         surroundings: Surroundings,
         *,
-        engine: EngineClient,
+        engine: AsyncClient,
         recorder: Recorder,
         approvals: ApprovalStore,
         tell: Callable[[bytes], None],
@@ -179,7 +179,8 @@ class Gate:
         }
         started = time.perf_counter()
         try:
-            decision = await self._engine.decide(document, self._surroundings.catalogue, want_facts=True)
+            answer = await self._engine.decide(document, self._surroundings.catalogue, want_facts=True)
+            decision = answer.message
             understood = understand(decision)
         except EngineUnavailable as unavailable:
             await self.refuse(request, _no_decision(unavailable.reason))

@@ -15,10 +15,10 @@ from typing import Any, Final
 import structlog
 
 from doorward_gateway.approvals import ApprovalStore
+from doorward_gateway.client import AsyncClient
 from doorward_gateway.clock import Clock, rfc3339
 from doorward_gateway.config import Resource
 from doorward_gateway.credentials import CredentialStore, Grant
-from doorward_gateway.engine_client import EngineClient
 from doorward_gateway.errors import RecordingUnavailable, StateUnavailable
 from doorward_gateway.postgres import messages
 from doorward_gateway.postgres.answer import Bounds
@@ -53,7 +53,7 @@ _log = structlog.get_logger(__name__)
 class Services:
     """What all sessions of a node share."""
 
-    engine: EngineClient
+    engine: AsyncClient
     recorder: Recorder
     approvals: ApprovalStore
     credentials: CredentialStore

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from doorward_gateway.engine_client import EngineClient
+from doorward_gateway.client import AsyncClient
 from doorward_gateway.postgres.catalogue import CATALOGUE_BEGIN, CATALOGUE_END, CATALOGUE_QUERIES
 from doorward_gateway.postgres.catalogues import ResourceCatalogue, describe_rows
 from doorward_gateway.postgres.link import OWN_NAME, Link
@@ -29,7 +29,7 @@ class ServerSurroundings:
     """The surroundings of one session."""
 
     def __init__(
-        self, link: Link, resource: ResourceCatalogue, engine: EngineClient, *, database: str
+        self, link: Link, resource: ResourceCatalogue, engine: AsyncClient, *, database: str
     ) -> None:
         self._link = link
         self._resource = resource

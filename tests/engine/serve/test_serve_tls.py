@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.support.served import PATIENCE, served, write_policies
 
-from doorward_gateway.engine_client import EngineClient, EngineUnavailable
+from doorward_gateway.client import AsyncClient, EngineUnavailable
 from doorward_proto.v1 import decision_pb2 as pb
 
 DOCUMENT = {
@@ -56,8 +56,8 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 async def verdict(target: str, credentials: grpc.ChannelCredentials | None) -> int:
-    async with EngineClient(target, timeout=PATIENCE, credentials=credentials) as client:
-        return int((await client.decide(DOCUMENT)).verdict)
+    async with AsyncClient(target, timeout=PATIENCE, credentials=credentials) as client:
+        return int((await client.decide(DOCUMENT)).message.verdict)
 
 
 async def test_callers_must_know_the_service_and_the_service_its_callers(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.support.postgres import free_port
 from tests.support.served import PATIENCE, served, write_policies
 
-from doorward_gateway.engine_client import EngineClient, EngineUnavailable
+from doorward_gateway.client import AsyncClient, EngineUnavailable
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import DecisionServiceServicer, add_DecisionServiceServicer_to_server
 
@@ -51,36 +51,36 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 async def test_it_asks_a_real_engine(tmp_path: Path) -> None:
     with served(write_policies(tmp_path, {"p.ward": WARD})) as engine:
-        async with EngineClient(engine.target, timeout=PATIENCE) as client:
+        async with AsyncClient(engine.target, timeout=PATIENCE) as client:
             allowed, blocked = await asyncio.gather(
                 client.decide(document()), client.decide(json.dumps(document("drop table x")).encode())
             )
-            assert (allowed.verdict, blocked.verdict) == (pb.VERDICT_ALLOW, pb.VERDICT_BLOCK)
-            assert allowed.revision == (await client.revision()).revision == engine.ready["revision"]
+            assert (allowed.verdict, blocked.verdict) == ("allow", "block")
+            assert allowed.message.revision == (await client.revision()).revision == engine.ready["revision"]
             assert client.connected
-            facts = (await client.decide(document(), want_facts=True)).facts
+            facts = (await client.decide(document(), want_facts=True)).message.facts
             assert json.loads(facts)["sql"]["read_only"] is True
 
 
 async def test_a_thousand_callers_get_their_own_answers(tmp_path: Path) -> None:
     with served(write_policies(tmp_path, {"p.ward": WARD})) as engine:
-        async with EngineClient(engine.target, timeout=PATIENCE) as client:
+        async with AsyncClient(engine.target, timeout=PATIENCE) as client:
             asked = [document("select 1" if n % 3 else "create table x (y int)") for n in range(1000)]
             answers = await asyncio.gather(*[client.decide(one) for one in asked])
-    expected = [pb.VERDICT_ALLOW if n % 3 else pb.VERDICT_BLOCK for n in range(1000)]
+    expected = ["allow" if n % 3 else "block" for n in range(1000)]
     assert [answer.verdict for answer in answers] == expected
-    assert len({answer.decision_id for answer in answers}) == 1000
+    assert len({answer.message.decision_id for answer in answers}) == 1000
 
 
 async def test_an_engine_killed_refuses_at_once_and_recovers_when_it_returns(tmp_path: Path) -> None:
     policies = write_policies(tmp_path, {"p.ward": WARD})
     listen = f"127.0.0.1:{free_port()}"
-    async with EngineClient(listen, timeout=PATIENCE) as client:
+    async with AsyncClient(listen, timeout=PATIENCE) as client:
         with served(policies, listen=listen) as engine:
             await until(lambda: allowed(client))
             digest = await client.describe("postgres", CATALOGUE)
             question = document("select id from customers")
-            assert (await client.decide(question, digest)).verdict == pb.VERDICT_ALLOW
+            assert (await client.decide(question, digest)).verdict == "allow"
             engine.stop(signal.SIGKILL)
         started = time.monotonic()
         for _ in range(20):
@@ -93,17 +93,17 @@ async def test_an_engine_killed_refuses_at_once_and_recovers_when_it_returns(tmp
             await until(lambda: allowed(client))
             # the new process was never told of the catalogue
             answers = await asyncio.gather(*[client.decide(question, digest) for _ in range(50)])
-            assert {answer.verdict for answer in answers} == {pb.VERDICT_ALLOW}
+            assert {answer.verdict for answer in answers} == {"allow"}
 
 
-async def allowed(client: EngineClient) -> bool:
+async def allowed(client: AsyncClient) -> bool:
     try:
-        return (await client.decide(document())).verdict == pb.VERDICT_ALLOW
+        return (await client.decide(document())).verdict == "allow"
     except EngineUnavailable:
         return False
 
 
-async def refused(client: EngineClient, why: str) -> bool:
+async def refused(client: AsyncClient, why: str) -> bool:
     try:
         await client.decide(document())
     except EngineUnavailable as error:
@@ -113,7 +113,7 @@ async def refused(client: EngineClient, why: str) -> bool:
 
 async def test_an_engine_that_stands_still_runs_into_the_deadline(tmp_path: Path) -> None:
     with served(write_policies(tmp_path, {"p.ward": WARD})) as engine:
-        async with EngineClient(engine.target, timeout=PATIENCE) as client:
+        async with AsyncClient(engine.target, timeout=PATIENCE) as client:
             assert await allowed(client)
             engine.process.send_signal(signal.SIGSTOP)
             try:
@@ -147,14 +147,14 @@ class Liar(DecisionServiceServicer):
 
 
 @asynccontextmanager
-async def lying(answer: Answer) -> AsyncIterator[tuple[EngineClient, Liar]]:
+async def lying(answer: Answer) -> AsyncIterator[tuple[AsyncClient, Liar]]:
     liar = Liar(answer)
     server = grpc.aio.server()
     add_DecisionServiceServicer_to_server(liar, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with EngineClient(f"127.0.0.1:{port}", timeout=0.5) as client:
+        async with AsyncClient(f"127.0.0.1:{port}", timeout=0.5) as client:
             yield client, liar
     finally:
         await server.stop(None)
@@ -226,7 +226,10 @@ async def test_an_unset_verdict_is_handed_on_as_it_came() -> None:
         )
 
     async with lying(unset) as (client, _):
-        assert (await client.decide(document())).verdict == pb.VERDICT_UNSPECIFIED
+        decision = await client.decide(document())
+    assert decision.message.verdict == pb.VERDICT_UNSPECIFIED
+    assert decision.verdict == "block"
+    assert not decision
 
 
 async def test_answers_find_their_callers_in_any_order() -> None:
@@ -236,7 +239,7 @@ async def test_answers_find_their_callers_in_any_order() -> None:
 
     async with lying(backwards) as (client, _):
         answers = await asyncio.gather(*[client.decide(b"%d" % n) for n in range(100)])
-    assert [answer.decision_id for answer in answers] == [str(n) for n in range(100)]
+    assert [answer.message.decision_id for answer in answers] == [str(n) for n in range(100)]
 
 
 async def test_what_waits_together_leaves_together() -> None:
@@ -273,18 +276,18 @@ async def test_who_gave_up_is_not_asked_for() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await client.decide(b"2")).decision_id == "2"
+        assert (await client.decide(b"2")).message.decision_id == "2"
     assert liar.messages == [1]
 
 
-async def ready(client: EngineClient) -> bool:
+async def ready(client: AsyncClient) -> bool:
     await asyncio.sleep(0.01)
     return client.connected
 
 
 async def test_waiting_is_bounded() -> None:
     async with lying(silent) as (quiet, _):
-        client = EngineClient(quiet.target, timeout=0.3, max_waiting=3)
+        client = AsyncClient(quiet.target, timeout=0.3, max_waiting=3)
         async with client:
             answers = await asyncio.gather(*[client.decide(b"1") for _ in range(10)], return_exceptions=True)
     reasons = [answer.reason for answer in answers if isinstance(answer, EngineUnavailable)]
@@ -305,7 +308,7 @@ async def test_a_stream_that_breaks_is_opened_anew() -> None:
 
         async def again() -> bool:
             try:
-                return (await client.decide(b"2")).verdict == pb.VERDICT_ALLOW
+                return (await client.decide(b"2")).verdict == "allow"
             except EngineUnavailable:
                 return False
 
@@ -326,7 +329,7 @@ async def test_closing_ends_calls_under_way() -> None:
 
 
 async def test_nobody_there() -> None:
-    async with EngineClient(f"127.0.0.1:{free_port()}", timeout=PATIENCE) as client:
+    async with AsyncClient(f"127.0.0.1:{free_port()}", timeout=PATIENCE) as client:
         with pytest.raises(EngineUnavailable, match="cannot be reached"):
             await client.decide(document())
         with pytest.raises(EngineUnavailable, match="cannot be reached"):

@@ -1,0 +1,266 @@
+"""One `DecideStream`, shared by all callers of a client.
+
+Whatever is waiting when the line is free goes out in one message: a lone request leaves at once, a thousand
+leave together. Nothing is delayed to make a batch.
+
+    ask ──► waiting ──► writer ──► stream ──► reader ──► the caller's future
+                           └── the line breaks: asked again on the next one, or EngineUnavailable
+
+When a line breaks that had answered before, another is tried at once, and what was not answered is asked again, which is
+safe because asking has no effects. It is asked twice at most, so that a request that breaks lines does not break them all,
+and within its deadline. If that other line cannot be had, everybody is refused, and so is whoever asks from then on, at
+once, until a line stands again; it is tried with back-off and jitter. A line that an engine refuses or ends for a reason
+of its own (not authenticated, overloaded, a fault) breaks for everybody who was asked for on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+import grpc
+import grpc.aio
+
+from doorward_gateway.client.errors import EngineUnavailable
+from doorward_proto.v1 import decision_pb2 as pb
+
+__all__ = ["DecideStream", "OpenStream", "reason_of"]
+
+OpenStream: TypeAlias = (
+    "Callable[[], grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]]"
+)
+
+_MAX_BATCH: Final = 256
+_MAX_BATCH_BYTES: Final = 2 << 20
+_FIRST_RETRY: Final = 0.05
+_LAST_RETRY: Final = 1.0
+_ASKED_AT_MOST: Final = 2
+
+_LOST: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""How a stream ends whose line or engine is gone, rather than that it was refused."""
+
+
+class _Asked:
+    __slots__ = ("answer", "body", "catalogue", "deadline", "late", "name", "times", "want_facts")
+
+    def __init__(
+        self,
+        name: str,
+        body: bytes,
+        catalogue: str,
+        want_facts: bool,
+        deadline: float,
+        late: str,
+        answer: asyncio.Future[pb.DecideResponse],
+    ) -> None:
+        self.name = name
+        self.body = body
+        self.catalogue = catalogue
+        self.want_facts = want_facts
+        self.deadline = deadline
+        self.late = late
+        self.answer = answer
+        self.times = 0
+
+
+class DecideStream:
+    """Asks for decisions; for one event loop.
+
+    `open_stream` begins a call; `target` is what messages name; a stream that does not stand within `patience` seconds is
+    given up; at most `max_waiting` requests are under way.
+    """
+
+    def __init__(self, open_stream: OpenStream, *, target: str, patience: float, max_waiting: int) -> None:
+        self._open_stream = open_stream
+        self._target = target
+        self._patience = patience
+        self._max_waiting = max_waiting
+        self._ids = itertools.count(1)
+        self._waiting: deque[_Asked] = deque()
+        self._pending: dict[str, _Asked] = {}
+        self._wake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+        self._answered = False
+        self._down: str | None = None  # why new calls are refused at once; None also before the first attempt
+        self.up = False
+        """Whether the stream stands, as far as anybody knows."""
+        self._loop = asyncio.get_running_loop()
+        self._runner = asyncio.create_task(self._run(), name="engine-stream")
+
+    async def close(self, reason: str) -> None:
+        """End the stream; whoever waits gets EngineUnavailable."""
+        self._runner.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._runner
+        self._down = reason
+        self._fail(reason)
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    async def ask(
+        self, body: bytes, catalogue: str, want_facts: bool, deadline: float, late: str
+    ) -> pb.DecideResponse:
+        """The answer to one request; `late` is the reason when there is none at `deadline`, on the loop's clock.
+
+        Raises EngineUnavailable.
+        """
+        if self._down is not None:
+            raise EngineUnavailable(self._down)
+        if len(self._waiting) >= self._max_waiting:
+            self._waiting = deque(asked for asked in self._waiting if not asked.answer.done())
+        if len(self._pending) >= self._max_waiting:
+            raise EngineUnavailable(f"{self._max_waiting} requests are waiting for the engine already")
+        name = str(next(self._ids))
+        answer: asyncio.Future[pb.DecideResponse] = self._loop.create_future()
+        asked = self._pending[name] = _Asked(name, body, catalogue, want_facts, deadline, late, answer)
+        self._waiting.append(asked)
+        self._wake.set()
+        if deadline < self._alarm_at:
+            self._set_alarm(deadline)
+        try:
+            return await answer
+        finally:
+            self._pending.pop(name, None)
+
+    # --- deadlines ---
+
+    # One timer for all: a timer for each would cost more than all the rest of asking.
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_at = None, math.inf
+        now = self._loop.time() + 0.001  # a clock may be a little behind its timers
+        for asked in self._pending.values():
+            if asked.deadline > now:
+                self._alarm_at = min(self._alarm_at, asked.deadline)
+            elif not asked.answer.done():
+                asked.answer.set_exception(EngineUnavailable(asked.late))
+        if self._alarm_at < math.inf:
+            self._set_alarm(self._alarm_at)
+
+    # --- the stream ---
+
+    async def _run(self) -> None:
+        retry = _FIRST_RETRY
+        while True:
+            self._answered = lost = False
+            stream = None
+            try:
+                stream = self._open_stream()
+                async with asyncio.timeout(self._patience):
+                    await stream.wait_for_connection()
+                self.up, self._down = True, None
+                await self._converse(stream)
+                reason, lost = f"the engine at {self._target} ended the stream", True
+            except grpc.aio.AioRpcError as error:
+                reason, lost = reason_of(error, self._target), error.code() in _LOST
+            except TimeoutError:
+                reason = f"the engine at {self._target} did not answer within {self._patience:g} s"
+            except (
+                Exception
+            ) as error:  # whatever it is, the calls under way must end, and the line be tried again
+                reason = f"the stream to the engine at {self._target} broke: {error}"
+            finally:
+                self.up = False
+                if stream is not None:
+                    stream.cancel()
+            if self._answered:
+                retry = _FIRST_RETRY
+            if lost and self._answered:
+                self._ask_again(reason)
+                await asyncio.sleep(random.uniform(0, _FIRST_RETRY))  # noqa: S311 - spreads the callers of one engine
+                continue
+            self._down = reason
+            self._fail(reason)
+            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - as above
+            retry = min(_LAST_RETRY, retry * 2)
+
+    async def _converse(
+        self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
+    ) -> None:
+        """Write and read until one of the two ends, then end the other; raises what ended it."""
+        tasks = [asyncio.create_task(self._read(stream)), asyncio.create_task(self._write(stream))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            endings = await asyncio.gather(*tasks, return_exceptions=True)
+        for ending in endings:
+            if isinstance(ending, Exception):
+                raise ending
+
+    async def _write(
+        self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
+    ) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = pb.DecideBatchRequest()
+                size = 0
+                while self._waiting and len(batch.requests) < _MAX_BATCH and size < _MAX_BATCH_BYTES:
+                    asked = self._waiting.popleft()
+                    if asked.answer.done():
+                        continue  # nobody waits any more: do not ask
+                    asked.times += 1
+                    size += len(asked.body)
+                    batch.requests.add(
+                        request_id=asked.name,
+                        json=asked.body,
+                        catalogue=asked.catalogue,
+                        want_facts=asked.want_facts,
+                    )
+                if batch.requests:
+                    await stream.write(batch)  # what arrives meanwhile makes up the next message
+
+    async def _read(
+        self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
+    ) -> None:
+        while isinstance(message := await stream.read(), pb.DecideBatchResponse):
+            self._answered = True
+            for response in message.responses:
+                asked = self._pending.pop(response.request_id, None)
+                if asked is not None and not asked.answer.done():
+                    asked.answer.set_result(response)
+
+    def _ask_again(self, reason: str) -> None:
+        """Put back what was not answered, in the order in which it came."""
+        self._waiting.clear()
+        for asked in self._pending.values():
+            if asked.answer.done():
+                continue
+            if asked.times < _ASKED_AT_MOST:
+                self._waiting.append(asked)
+            else:
+                asked.answer.set_exception(EngineUnavailable(reason))
+        if self._waiting:
+            self._wake.set()
+
+    def _fail(self, reason: str) -> None:
+        self._waiting.clear()
+        for asked in self._pending.values():
+            if not asked.answer.done():
+                asked.answer.set_exception(EngineUnavailable(reason))
+
+
+def reason_of(error: grpc.aio.AioRpcError, target: str) -> str:
+    """Why there is no answer, in one sentence."""
+    code = error.code()
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return f"the engine at {target} cannot be reached"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"the engine at {target} did not answer in time"
+    return f"the engine at {target} refused: {error.details() or code.name.lower()}"
