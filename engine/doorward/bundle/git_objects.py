@@ -28,7 +28,7 @@ class GitError(DoorwardError):
 
 def resolved(folder: Path, spelled: str, environment: Mapping[str, str] | None = None) -> str:
     """The object id that a revision stands for. What git would take for an option is none. Raises GitError."""
-    command = ["rev-parse", "--verify", "--quiet", "--end-of-options", spelled]
+    command = ["rev-parse", "--verify", "--end-of-options", spelled]
     said = run_git(folder, command, environment=environment).decode().split()
     if not said:
         raise GitError(f"`{spelled}` is no git revision")

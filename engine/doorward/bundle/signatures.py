@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -21,7 +22,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from doorward.bundle.canonical import Written, canonical
 from doorward.bundle.errors import SignatureError
 
-__all__ = ["ALGORITHMS", "SIGNATURES", "Verification", "sign", "verify"]
+__all__ = ["ALGORITHMS", "SIGNATURES", "Verification", "read_key", "sign", "verify"]
 
 SIGNATURES: Final = ".signatures.json"
 
@@ -44,6 +45,12 @@ class Verification:
     scope: str | None = None
     keyid: str | None = None
     """What the signature must call its key."""
+
+
+def read_key(path: Path, algorithm: str) -> str:
+    """The key in a file; of a secret, without the line end that editors add. Raises OSError."""
+    text = path.read_bytes().decode(errors="replace")
+    return text.rstrip("\r\n") if algorithm.startswith("HS") else text
 
 
 def sign(

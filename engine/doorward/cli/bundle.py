@@ -61,6 +61,7 @@ def build(
     """
     from doorward.bundle import Manifest, build_bundle, bundle_files, git_commit, policies_of, read_files
     from doorward.bundle import sign as signature_of
+    from doorward.bundle.signatures import read_key
     from doorward.engine import Engine
 
     with reported(as_json=as_json):
@@ -79,7 +80,7 @@ def build(
         if signing_key is not None:
             signatures = signature_of(
                 files,
-                _key(signing_key, signing_algorithm),
+                read_key(signing_key, signing_algorithm),
                 algorithm=signing_algorithm,
                 claims=_read_claims(claims),
             )
@@ -116,12 +117,13 @@ def sign(
     """Sign a bundle, in place of any signature that it has."""
     from doorward.bundle import build_bundle, read_bundle
     from doorward.bundle import sign as signature_of
+    from doorward.bundle.signatures import read_key
 
     with reported():
         files = dict(read_bundle(bundle.read_bytes()).files)
         signatures = signature_of(
             files,
-            _key(signing_key, signing_algorithm),
+            read_key(signing_key, signing_algorithm),
             algorithm=signing_algorithm,
             claims=_read_claims(claims),
         )
@@ -145,12 +147,15 @@ def inspect(
 ) -> None:
     """Show what is in a bundle: its manifest, signature, packages, kinds of request and data."""
     from doorward.bundle import Verification, is_bundle, read_bundle, read_policies
+    from doorward.bundle.signatures import read_key
     from doorward_dsl import parse_module
 
     with reported(as_json=as_json):
         by: Verification | None = None
         if verification_key is not None:
-            by = Verification(_key(verification_key, verification_algorithm), verification_algorithm, scope)
+            by = Verification(
+                read_key(verification_key, verification_algorithm), verification_algorithm, scope
+            )
         opened = read_bundle(bundle.read_bytes(), by) if by is not None or is_bundle(bundle) else None
         policies = opened.policies if opened is not None else read_policies(bundle)
         modules = [parse_module(source) for source in policies.sources]
@@ -212,12 +217,6 @@ def _show(summary: Mapping[str, Any]) -> None:
     typer.echo("data")
     for path in summary["data"]:
         typer.echo(f"  {path}")
-
-
-def _key(path: Path, algorithm: str) -> str:
-    """The key in a file; of a secret, without the line end that editors add."""
-    text = path.read_bytes().decode(errors="replace")
-    return text.rstrip("\r\n") if algorithm.startswith("HS") else text
 
 
 def _read_claims(path: Path | None) -> dict[str, Any] | None:

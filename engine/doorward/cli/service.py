@@ -122,13 +122,14 @@ def serve(
         _print_settings(told, as_json=as_json)
         return
 
+    from doorward.serve.policies.source import SourceError
     from doorward.serve.server import ServeError
     from doorward.serve.workers import run
 
     with reported():
         try:
             run(told, _say_ready)
-        except ServeError as error:
+        except (ServeError, SourceError) as error:
             raise fail(str(error), UNAVAILABLE) from None
 
 

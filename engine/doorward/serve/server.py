@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -20,7 +19,9 @@ from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
 from doorward.serve.point import DecisionPoint
+from doorward.serve.policies.kept import Kept
 from doorward.serve.policies.revisions import Revisions
+from doorward.serve.policies.sources import source_of
 from doorward.serve.rpc.service import DecisionService
 from doorward.serve.settings import ServeSettings
 from doorward_dsl.capabilities import read_capabilities
@@ -59,19 +60,21 @@ class Ready:
 async def serve(settings: ServeSettings, ready: Callable[[Ready], None]) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called once calls are taken.
 
-    Raises PolicyError or OSError when the policies cannot be loaded at the start, ServeError when an
+    Raises DoorwardError or OSError when there are no policies at the start, ServeError when an
     address cannot be bound or a key not be read.
     """
     changes = Changes()
     allowed = settings.capabilities
     revisions = Revisions(
-        Path(settings.policies),
+        source_of(settings.policies),
         strict=settings.strict,
         limits=Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms),
         changed=changes.tell,
         capabilities=None if allowed is None else read_capabilities(allowed.read_bytes()),
+        signatures=settings.policies.signatures,
+        kept=None if settings.state is None else Kept(settings.state, settings.policies.name),
     )
-    await revisions.load()
+    await revisions.start()
     server = _server(settings)
     checks = _HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

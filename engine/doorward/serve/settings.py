@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from doorward.serve.configuration.section import (
     Address,
     ConfigFile,
+    ConfigPath,
     Section,
     Words,
     is_loopback,
-    resolved,
 )
 from doorward.serve.operations.settings import CallerSettings, LimitSettings, TelemetrySettings
+from doorward.serve.policies.settings import PolicySettings
 
 __all__ = ["ServeSettings"]
 
 _CallerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]{0,126}$")]
 
-_REMOTE: Final = ("://", "git@")
-
 
 class ServeSettings(Section):
     """All that `doorward serve` can be told, by file, variables and flags: see `configuration`."""
 
-    policies: Annotated[str, Field(min_length=1)]
-    """Where policies come from: a directory of policies and data, one file, or a URL."""
+    policies: PolicySettings
+    """Where policies come from: a directory of policies and data, one file, or a URL; or a section that says more."""
+    state: ConfigPath | None = None
+    """A folder in which the last good policies are kept, for a start without their source."""
     listen: Annotated[tuple[Address, ...], Words] = Field(default=("127.0.0.1:8181",), min_length=1)
     """gRPC addresses: `host:port` (port 0: any free one) or `unix:/path`."""
     http: Annotated[tuple[Address, ...], Words] = ()
@@ -67,11 +67,6 @@ class ServeSettings(Section):
     grace_seconds: float = Field(default=2.0, ge=0)
     """How long calls under way may go on after that."""
     telemetry: TelemetrySettings = TelemetrySettings()
-
-    @field_validator("policies")
-    @classmethod
-    def _from_the_folder(cls, value: str, info: ValidationInfo) -> str:
-        return value if any(mark in value for mark in _REMOTE) else str(resolved(Path(value), info))
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> ServeSettings:

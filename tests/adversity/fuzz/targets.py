@@ -33,6 +33,7 @@ from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
 from doorward.serve.point import DecisionPoint
 from doorward.serve.policies.revisions import InForce, Revisions
+from doorward.serve.policies.watched import Watched
 from doorward.serve.rpc.service import DecisionService
 from doorward_dsl import (
     DoorwardError,
@@ -276,7 +277,7 @@ def _grpc() -> Target:
     shop = corpus.catalogue()
     catalogues = Catalogues()
     known = catalogues.keep(shop, 1)
-    revisions = Revisions(Path(), strict=False, limits=_LIMITS)
+    revisions = Revisions(Watched(Path()), strict=False, limits=_LIMITS)
     policies = {str(at): seed.partition(PART)[2] for at, seed in enumerate(corpus.decision_seeds()[::3])}
     revisions.in_force = InForce(
         Engine.from_sources({f"{at}.ward": text for at, text in policies.items()}, {}, limits=_LIMITS), ""

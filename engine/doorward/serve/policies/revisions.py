@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 import structlog
-from watchfiles import awatch
 
-from doorward.engine import Engine, ModuleCache, TreeCache, fingerprint, read_policies
+from doorward.engine import Engine, ModuleCache
 from doorward.facts.postgres import AnalysisCache
 from doorward.run.budget import Limits
+from doorward.serve.policies.kept import Kept
+from doorward.serve.policies.settings import SignatureSettings
+from doorward.serve.policies.source import Arrived, PolicySource, SourceError, opened
 from doorward_dsl import PolicyError, render
 from doorward_dsl.capabilities import Capabilities
+from doorward_dsl.diagnostics import DoorwardError
 
-__all__ = ["InForce", "Revisions", "rendered"]
+__all__ = ["InForce", "Outcome", "Revisions", "rendered"]
 
 _log: Final = structlog.get_logger("doorward.serve")
 
-_LOOK_EVERY_MS: Final = 2000
-"""A look at the tree even when nobody reported a change:
-
-For file systems that do not, and for what was missed.
+Outcome: TypeAlias = Literal["taken", "unchanged", "refused", "unreachable"]
+"""What became of one question to the source: new policies are in force, there were none, there were but they cannot be
+taken, or it did not answer.
 """
-
-_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,124 +47,197 @@ class InForce:
 
 
 class Revisions:
-    """Keeps the newest good revision of a policy tree.
+    """Keeps the newest good revision of what a source gives.
 
-    `in_force` is None until the first one is loaded; `rejected` holds the rendered diagnostics of the
-    newest change when it was refused, else "". `changed` is called, on the event loop, after either was
-    set.
+    `in_force` is None until the first one is loaded. `outcomes` counts the questions to the source, `answered_at` is when
+    it last answered (seconds since 1970; 0.0: never). `changed` is called, on the event loop, after anything of this has
+    changed. `signatures` say by whom a bundle must be signed; `kept` is where the last good revision survives a restart.
     """
 
     def __init__(
         self,
-        root: Path,
+        source: PolicySource,
         *,
         strict: bool,
         limits: Limits,
         changed: Callable[[], None] = lambda: None,
         capabilities: Capabilities | None = None,
+        signatures: SignatureSettings | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.in_force: InForce | None = None
-        self.rejected = ""
+        self.outcomes: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
+        self.answered_at = 0.0
         self.changed = changed
-        self._root = root
+        self._source = source
         self._strict = strict
         self._limits = limits
         self._capabilities = capabilities
+        self._signatures = signatures
+        self._kept = kept
         self._analyses = AnalysisCache()
         self._modules = ModuleCache()
-        self._files = TreeCache()
-        self._seen: object = None
+        self._unverified: tuple[Arrived, object] | None = None
+        self._not_given = ""
+        self._not_taken = ""
+
+    @property
+    def rejected(self) -> str:
+        """Why the newest policies are not in force, for a person; "" where they are."""
+        return self._not_given or self._not_taken
+
+    async def start(self) -> None:
+        """Take what the source has; where that cannot be had, what was kept. Raises as `load` where there is neither."""
+        try:
+            await self.load()
+        except Exception:
+            if self._kept is None or not await self._restored(self._kept):
+                raise
 
     async def load(self) -> None:
-        """Take what is in the tree now. Raises PolicyError, OSError or whatever else kept it from being taken,
+        """Take what the source has, if it is new. Raises DoorwardError, OSError or whatever else kept it from being taken,
         after having taken note of it.
         """
         try:
-            # compiling is work for seconds in a large tree: decisions go on meanwhile
-            engine = await asyncio.to_thread(self._compile)
-        except Exception as error:  # a fault of the compiler's own refuses a change like any other
-            self._reject(error)
+            arrived = await self._source.fetch() or self._waiting_for_keys()
+        except Exception as error:
+            self._not_given = self._reject(error)
+            self.changed()
             raise
+        if self._not_given:
+            self._not_given = ""
+            _log.info("the source of the policies answers again", source=self._source.name)
+        if arrived is None:
+            self._count("unchanged")
+            self.changed()
+            return
+        try:
+            # compiling is work for seconds in a large tree: decisions go on meanwhile
+            engine = await asyncio.to_thread(self._compile, arrived)
+        except Exception as error:  # a fault of the compiler's own refuses a change like any other
+            self._not_taken = self._reject(error)
+            self.changed()
+            raise
+        self._count("taken")
+        news = self._take(engine)
+        if news or self._not_taken:
+            _log.info("policies in force", revision=engine.revision, statements=engine.statements)
+        self._not_taken = ""
+        for warning in engine.warnings:
+            _log.warning(str(warning))
+        self.changed()
+        if news and self._kept is not None:
+            await self._keep(self._kept, arrived)
+
+    def _waiting_for_keys(self) -> Arrived | None:
+        """What was refused for its signature, once the keys are others: it may have come before its key."""
+        return self._unverified[0] if self._unverified and self._unverified[1] != self._keys() else None
+
+    def _keys(self) -> object:
+        try:
+            return None if self._signatures is None else self._signatures.verifications()
+        except OSError as error:
+            return str(error)
+
+    def _compile(self, arrived: Arrived) -> Engine:
+        self._unverified = arrived, self._keys()
+        policies = opened(arrived, self._signatures)
+        self._unverified = None
+        return Engine(
+            policies,
+            strict=self._strict,
+            limits=self._limits,
+            analyses=self._analyses,
+            modules=self._modules,
+            capabilities=self._capabilities,
+        )
+
+    def _take(self, engine: Engine) -> bool:
+        """Whether it is another revision than the one in force."""
         if self.in_force is None:
             # What is loaded stays. A search for garbage that went through all of it would hold up decisions, for a second
             # where policies are many; later revisions share most of it, and what they leave is found without.
             gc.collect()
             gc.freeze()
-        news = self.in_force is None or self.in_force.engine.revision != engine.revision
-        if news:
-            self.in_force = InForce(engine, datetime.now(UTC).isoformat(timespec="milliseconds"))
-        if news or self.rejected:
-            self.rejected = ""
-            _log.info("policies in force", revision=engine.revision, statements=engine.statements)
-        for warning in engine.warnings:
-            _log.warning(str(warning))
-        self.changed()
+        elif self.in_force.engine.revision == engine.revision:
+            return False
+        self.in_force = InForce(engine, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        return True
 
-    def _compile(self) -> Engine:
-        for attempt in range(_ATTEMPTS):
-            self._seen = fingerprint(self._root)
-            engine = Engine(
-                read_policies(self._root, known=self._files),
-                strict=self._strict,
-                limits=self._limits,
-                analyses=self._analyses,
-                modules=self._modules,
-                capabilities=self._capabilities,
-            )
-            # a file written while the others were read makes a set that nobody ever meant
-            if attempt == _ATTEMPTS - 1 or fingerprint(self._root) == self._seen:
-                break
-        return engine
+    def _count(self, outcome: Outcome) -> None:
+        self.outcomes[outcome] += 1
+        if outcome != "unreachable":
+            self.answered_at = time.time()
 
-    def _reject(self, error: Exception) -> None:
+    def _reject(self, error: Exception) -> str:
+        """Take note of why there is no new revision; what to say of it."""
         said = rendered(error)
-        if said != self.rejected:
-            self.rejected = said
+        self._count("unreachable" if isinstance(error, SourceError) else "refused")
+        if said not in (self._not_given, self._not_taken):
             kept = self.in_force.engine.revision if self.in_force is not None else ""
             _log.error(
                 "policies rejected",
+                source=self._source.name,
                 kept=kept,
                 diagnostics=said,
-                exc_info=None if isinstance(error, PolicyError | OSError) else error,
+                exc_info=None if isinstance(error, DoorwardError | OSError) else error,
             )
+        return said
+
+    async def _restored(self, kept: Kept) -> bool:
+        """Put into force what was kept; whether that could be done."""
+        try:
+            found = await asyncio.to_thread(kept.load)
+            if found is None:
+                return False
+            engine = await asyncio.to_thread(self._compile, found.arrived)
+        except (
+            Exception
+        ) as error:  # nothing that lies in a file may keep the service from saying why it does not start
+            _log.error(
+                "the policies that were kept cannot be taken", path=str(kept.path), error=rendered(error)
+            )
+            return False
+        self._take(engine)
+        _log.warning(
+            "policies in force are those that were kept, for the source has none",
+            source=self._source.name,
+            revision=engine.revision,
+            kept_at=found.kept_at,
+        )
         self.changed()
+        return True
+
+    async def _keep(self, kept: Kept, arrived: Arrived) -> None:
+        try:
+            await asyncio.to_thread(kept.keep, arrived)
+        except (DoorwardError, OSError, ValueError) as error:
+            _log.error("policies cannot be kept for the next start", path=str(kept.path), error=str(error))
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Take every change until `stop` is set. Never raises."""
-        while not stop.is_set():
-            try:
-                async for changes in awatch(
-                    self._root,
-                    stop_event=stop,
-                    debounce=200,
-                    step=20,
-                    rust_timeout=_LOOK_EVERY_MS,
-                    yield_on_timeout=True,
-                    ignore_permission_denied=True,
-                ):
-                    await self._look(reported=bool(changes))
-            except Exception as error:  # the tree may be gone for a while; the revision in force stays
-                _log.error("the policy tree cannot be watched", path=str(self._root), error=str(error))
-                await self._look(reported=False)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), _LOOK_EVERY_MS / 1000)
-
-    async def _look(self, *, reported: bool) -> None:
+        following = asyncio.create_task(self._follow(), name="follow the policies")
         try:
-            if not reported and await asyncio.to_thread(fingerprint, self._root) == self._seen:
-                return
-        except Exception as error:
-            self._seen = None
-            self._reject(error)
-            return
-        with suppress(Exception):  # taken note of by `load`
-            await self.load()
+            await stop.wait()
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await self._source.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._source.wait()
+            with suppress(Exception):  # taken note of by `load`
+                await self.load()
 
 
 def rendered(error: Exception) -> str:
     """What is wrong with the policies, for a person: every diagnostic with the line it is about."""
     if isinstance(error, PolicyError):
         return "\n".join(render(diagnostic) for diagnostic in error.diagnostics)
+    if isinstance(error, DoorwardError):
+        return str(error)
     if isinstance(error, OSError):
         return f"the policies cannot be read: {error}"
     return f"the policies cannot be compiled: {type(error).__name__}: {error}"
