@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from doorward.decide.document import SHARED, InvalidRequest, Kind
+from doorward.decide.plainly import plain_check
 from doorward.decide.request import DOCUMENTS, AccessRequest, Instant
 from doorward.facts import Reading
 from doorward.run.builtins.json_schemas import SchemaError, Validator
@@ -30,6 +31,9 @@ _TAKEN: Final = frozenset(
     | DOCUMENTS.keys()
     | {"input", "data"}
 )
+
+
+_NOTHING_FOUND: Final = Reading({})
 
 
 class DeclaredKindError(DoorwardError):
@@ -58,7 +62,7 @@ def declared_kind(name: str, schema: Any) -> Kind:
         name=name,
         operation=name,
         schema=_document_schema(name, total),
-        empty={**SHARED.empty, "time": Instant().model_dump(), name: {}},
+        empty={**SHARED.empty, "time": Instant().model_dump(), name: section.empty},
         sections=(*SHARED.sections, (name, section)),
         reader=section.read,
     )
@@ -67,25 +71,27 @@ def declared_kind(name: str, schema: Any) -> Kind:
 class _DeclaredSection:
     """What a caller sends of a declared kind, made total and checked by its schema."""
 
-    __slots__ = ("_name", "_schema", "_validator")
+    __slots__ = ("_is_plain", "_name", "_schema", "_validator", "empty")
 
     def __init__(self, name: str, schema: dict[str, Any]) -> None:
         self._name = name
         self._schema = schema
         self._validator = Validator(schema)
+        self._is_plain = plain_check(schema)
+        # where nothing is to be done yet, as when a credential is asked for
+        self.empty = {**dict.fromkeys(schema.get("properties", {})), **_filled({}, schema, schema, 0)}
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
         """See `SectionReader`."""
-        section = {} if given is None else given
-        if not isinstance(section, dict):
+        if not isinstance(given, dict):
             raise InvalidRequest(f"`{where}` is not an object")
-        whole: dict[str, Any] = _filled(section, self._schema, self._schema, 0)
-        if given is None:  # nothing is to be done yet, as when a credential is asked for
-            whole = {**dict.fromkeys(self._schema.get("properties", {})), **whole}
+        whole: dict[str, Any] = _filled(given, self._schema, self._schema, 0)
         return whole
 
     def read(self, section: Mapping[str, Any]) -> Reading:
         """No facts beside the operation itself; opaque where it is not as the schema says."""
+        if self._is_plain(section):
+            return _NOTHING_FOUND
         objection = self._validator.objection(section)
         return Reading(
             {}, "" if objection is None else f"`{self._name}` is not as its kind says: {objection}"

@@ -6,7 +6,7 @@ types; only what is not well-formed meets pydantic, which then says what is wron
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, get_args, get_origin
@@ -87,24 +87,31 @@ def check_depth(document: Any) -> None:
 
 
 class Clock:
-    """Makes the `time` section; remembers the minute, so that the calendar is worked out but rarely.
+    """Makes the `time` section; remembers the minute, so that the calendar is worked out but rarely, and the latest
+    instant, which all requests of one message share.
 
-    Safe to share between threads: what it remembers is one object, replaced as a whole.
+    Safe to share between threads: each thing that it remembers is one object, replaced as a whole.
     """
 
-    __slots__ = ("_latest",)
+    __slots__ = ("_instant", "_latest")
 
     def __init__(self) -> None:
         self._latest: tuple[int, str, dict[str, Any]] = (-1, "", {})
+        self._instant: dict[str, Any] = {"ns": None}
 
     def instant(self, now_ns: int) -> dict[str, Any]:
         """The `time` section for an instant in nanoseconds since 1970. Raises InvalidRequest."""
+        instant = self._instant
+        if instant["ns"] == now_ns:
+            return instant
         minute, rest = divmod(now_ns, 60_000_000_000)
         latest = self._latest
         if latest[0] != minute:
             self._latest = latest = self._minute(minute)
         seconds, fraction = divmod(rest, 1_000_000_000)
-        return {**latest[2], "ns": now_ns, "rfc3339": f"{latest[1]}{seconds:02d}.{fraction:09d}Z"}
+        instant = {**latest[2], "ns": now_ns, "rfc3339": f"{latest[1]}{seconds:02d}.{fraction:09d}Z"}
+        self._instant = instant
+        return instant
 
     @staticmethod
     def _minute(minute: int) -> tuple[int, str, dict[str, Any]]:
@@ -131,39 +138,26 @@ _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
 class Shape:
     """What a section looks like, worked out of its model once."""
 
-    __slots__ = ("_checks", "_choices", "_model", "_types", "defaults")
+    __slots__ = ("_defaults", "_fields", "_model")
 
     def __init__(self, model: type[BaseModel]) -> None:
-        fields = {name: field.annotation for name, field in model.model_fields.items()}
-        self.defaults: dict[str, Any] = model().model_dump()
+        self._defaults: dict[str, Any] = model().model_dump()
         self._model = model
-        self._types = {name: type(value) for name, value in self.defaults.items()}
-        self._choices = {name: get_args(of) for name, of in fields.items() if get_origin(of) is Literal}
-        # what holds nulls beside strings is told apart by the slow road
-        texts = (list[str], list[str | None], dict[str, str])
-        self._checks = [(name, _are_texts) for name, of in fields.items() if of in texts]
-        self._checks += [
-            (name, _are_lists_of_texts) for name, of in fields.items() if of == dict[str, list[str]]
-        ]
+        self._fields = {
+            name: (type(default), _check_of(model.model_fields[name].annotation))
+            for name, default in self._defaults.items()
+        }
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
-        """The section, total; the defaults themselves where nothing was given."""
-        if given is None:
-            return self.defaults
+        """The section, total."""
         if type(given) is not dict:
             return self._explain(given, where)
-        types = self._types
+        fields = self._fields
         for name, value in given.items():
-            if type(value) is not types.get(name):
+            kind, is_valid = fields.get(name, _UNKNOWN)
+            if type(value) is not kind or (is_valid is not None and not is_valid(value)):
                 return self._explain(given, where)
-        for name, choices in self._choices.items():
-            if name in given and given[name] not in choices:
-                return self._explain(given, where)
-        for name, are_valid in self._checks:
-            value = given.get(name)
-            if value and not are_valid(value):
-                return self._explain(given, where)
-        return {**self.defaults, **given}
+        return {**self._defaults, **given}
 
     def _explain(self, given: Any, where: str) -> dict[str, Any]:
         if type(given) is dict:
@@ -176,6 +170,19 @@ class Shape:
             if first["type"] == "extra_forbidden":
                 raise InvalidRequest(f"unknown field `{path}`") from None
             raise InvalidRequest(f"`{path}`: {_lower(first['msg'])}") from None
+
+
+_UNKNOWN: Final = (None, None)
+
+
+def _check_of(annotation: Any) -> Callable[[Any], bool] | None:
+    """What is to be looked at beside the type; None where that says it all."""
+    if get_origin(annotation) is Literal:
+        return frozenset(get_args(annotation)).__contains__
+    # what holds nulls beside strings is told apart by the slow road
+    if annotation in (list[str], list[str | None], dict[str, str]):
+        return _are_texts
+    return _are_lists_of_texts if annotation == dict[str, list[str]] else None
 
 
 def _are_texts(value: Any) -> bool:
@@ -198,7 +205,7 @@ class SectionReader(Protocol):
     """What a caller sends in one part of a request."""
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
-        """The section, total; `where` is its name. `given` is None where nothing was. Raises InvalidRequest."""
+        """The section, total; `where` is its name. Raises InvalidRequest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,7 +218,7 @@ class Kind:
     schema: Mapping[str, Any] | None
     """JSON Schema of the document that policies see, by which they are typed; None for what `document_schemas` has."""
     empty: Mapping[str, Any]
-    """The document of which nothing is known."""
+    """The document of which nothing is known: what is not sent is taken from it."""
     sections: tuple[tuple[str, SectionReader], ...]
     """What a caller sends, by name."""
     reader: Reader | None
@@ -275,7 +282,9 @@ def complete(document: Any, time: dict[str, Any], kinds: Mapping[str, Kind] = KI
     kind = kinds.get(name, SHARED)
     whole = dict(kind.empty)
     for section, shape in kind.sections:
-        whole[section] = shape.complete(document.get(section), section)
+        given = document.get(section)
+        if given is not None:
+            whole[section] = shape.complete(given, section)
     if not document.keys() <= whole.keys() and kind is not SHARED:
         raise InvalidRequest(f"unknown field `{min(map(str, document.keys() - whole.keys()))}`")
     whole["time"] = time
