@@ -157,17 +157,17 @@ class AsyncClient:
             late = f"the engine at {self.target} did not answer within {timeout:g} s"
         deadline = asyncio.get_running_loop().time() + timeout
         answer = await stream.ask(body, catalogue, want_facts, deadline, late)
-        if answer.failure.code == pb.Failure.CODE_UNKNOWN_CATALOGUE and catalogue in self._catalogues:
+        if not answer.HasField("decision"):
+            if answer.failure.code != pb.Failure.CODE_UNKNOWN_CATALOGUE or catalogue not in self._catalogues:
+                raise _undecided(answer)
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._describe_again(catalogue)
             except TimeoutError:
                 raise EngineUnavailable(late) from None
             answer = await stream.ask(body, catalogue, want_facts, deadline, late)
-        if answer.WhichOneof("outcome") != "decision":
-            raise EngineUnavailable(
-                f"the engine could not decide: {answer.failure.message or 'empty answer'}"
-            )
+            if not answer.HasField("decision"):
+                raise _undecided(answer)
         decision = answer.decision
         if self._cache is not None:
             self._cache.keep((body, catalogue, want_facts), decision)
@@ -324,6 +324,10 @@ class AsyncClient:
             task.add_done_callback(lambda _: self._describing.pop(catalogue, None))
         if await asyncio.shield(task) != catalogue:
             raise EngineUnavailable("the engine knows this catalogue under another hash")
+
+
+def _undecided(answer: pb.DecideResponse) -> EngineUnavailable:
+    return EngineUnavailable(f"the engine could not decide: {answer.failure.message or 'empty answer'}")
 
 
 def _write_instant(instant: int, request: pb.ExplainRequest | pb.QueryRequest) -> None:

@@ -217,12 +217,13 @@ class DecideStream:
                         continue  # nobody waits any more: do not ask
                     asked.times += 1
                     size += len(asked.body)
-                    batch.requests.add(
-                        request_id=asked.name,
-                        json=asked.body,
-                        catalogue=asked.catalogue,
-                        want_facts=asked.want_facts,
-                    )
+                    request = batch.requests.add()  # set one by one: keywords would cost three times as much
+                    request.request_id = asked.name
+                    request.json = asked.body
+                    if asked.catalogue:
+                        request.catalogue = asked.catalogue
+                    if asked.want_facts:
+                        request.want_facts = True
                 if batch.requests:
                     await stream.write(batch)  # what arrives meanwhile makes up the next message
 
