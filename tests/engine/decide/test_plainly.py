@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from doorward.decide.plainly import plain_check
-from doorward.run.builtins.json_schemas import SchemaError, Validator
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doorward.decide.plainly import plain_check
+from doorward.run.builtins.json_schemas import SchemaError, Validator
 
 _NAMES = st.sampled_from(["a", "b", "c"])
 _TYPES = st.sampled_from(["array", "boolean", "integer", "null", "number", "object", "string"])
@@ -87,5 +88,6 @@ def test_an_ordinary_kind_is_understood(value: Any, plainly: bool) -> None:
     ],
 )
 def test_what_is_not_understood_is_left_to_the_validator(schema: dict[str, Any]) -> None:
-    for value in ("a", 3, None, {}, []):
+    values: list[Any] = ["a", 3, None, {}, []]
+    for value in values:
         assert not plain_check(schema)(value)
