@@ -92,6 +92,7 @@ class Revisions:
             await self.load()
         except Exception:
             if self._kept is None or not await self._restored(self._kept):
+                await self._source.close()
                 raise
 
     async def load(self) -> None:
