@@ -11,6 +11,8 @@ from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.point import DecisionPoint
 from doorward.serve.policies.revisions import Revisions
+from doorward.serve.policies.settings import PolicySettings
+from doorward.serve.policies.sources import source_of
 
 __all__ = ["point_of"]
 
@@ -18,6 +20,7 @@ __all__ = ["point_of"]
 async def point_of(folder: Path, files: Mapping[str, str], limits: Limits | None = None) -> DecisionPoint:
     """A decision point over policies written below a folder."""
     write_policies(folder, files)
-    revisions = Revisions(folder, strict=False, limits=limits or Limits())
-    await revisions.load()
+    source = source_of(PolicySettings(source=str(folder)))
+    revisions = Revisions(source, strict=False, limits=limits or Limits())
+    await revisions.start()
     return DecisionPoint(revisions, Catalogues())

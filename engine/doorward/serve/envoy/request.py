@@ -27,8 +27,8 @@ _LABEL: Final = "resource.labels."
 _KINDS: Final = frozenset(kind for kind, section in OPERATIONS.items() if section == "http_request")
 
 
-def question_of(request: pb.CheckRequest, settings: EnvoySettings, *, caller: str, trace: str) -> Question:
-    """The access request; `trace` is the `traceparent` of the call itself. Raises Unreadable."""
+def question_of(request: pb.CheckRequest, settings: EnvoySettings) -> Question:
+    """The access request. Raises Unreadable."""
     attributes = request.attributes
     if not attributes.HasField("request") or not attributes.request.HasField("http"):
         raise Unreadable("what Envoy asks about is no request of HTTP")
@@ -52,7 +52,7 @@ def question_of(request: pb.CheckRequest, settings: EnvoySettings, *, caller: st
             **_body(http),
         },
     }
-    return Question(document, caller=caller, trace=trace or ("" if within is None else within[0]))
+    return Question(document, trace="" if within is None else within[0])
 
 
 def _headers(http: pb.HttpRequest) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from doorward.decide.decision import Decision, Mask, Verdict
 from doorward.serve.envoy.settings import EnvoySettings
 from doorward_proto.envoy import authorization_pb2 as pb
 
-__all__ = ["DECISION_HEADER", "OBLIGATIONS_HEADER", "response_of", "unavailable", "unreadable"]
+__all__ = ["DECISION_HEADER", "OBLIGATIONS_HEADER", "refused", "response_of", "unavailable"]
 
 DECISION_HEADER: Final = "x-doorward-decision"
 """Tells the upstream, and whoever was refused, the id of the decision."""
@@ -61,9 +61,9 @@ def response_of(decision: Decision, settings: EnvoySettings) -> pb.CheckResponse
     return response
 
 
-def unreadable(why: str) -> pb.CheckResponse:
-    """A refusal of what cannot be made an access request."""
-    return _denied(_FORBIDDEN, _DENIED, {"code": "invalid_request", "message": why})
+def refused(code: str, why: str) -> pb.CheckResponse:
+    """A refusal of what is not decided at all, as it is no access request or must not be asked."""
+    return _denied(_FORBIDDEN, _DENIED, {"code": code, "message": why})
 
 
 def unavailable(code: str, why: str) -> pb.CheckResponse:

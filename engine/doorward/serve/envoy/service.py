@@ -11,8 +11,9 @@ from google.protobuf.message import DecodeError
 
 from doorward.serve.envoy.identity import Unreadable
 from doorward.serve.envoy.request import question_of
-from doorward.serve.envoy.response import response_of, unavailable, unreadable
+from doorward.serve.envoy.response import refused, response_of, unavailable
 from doorward.serve.envoy.settings import EnvoySettings
+from doorward.serve.operations.asking import ASKING
 from doorward.serve.point import DecisionPoint, Unanswered
 from doorward_proto.envoy import authorization_pb2 as pb
 
@@ -45,24 +46,19 @@ class EnvoyAuthorization:
         """What Envoy is to do with a request."""
         try:
             request = pb.CheckRequest.FromString(message)
-            question = question_of(request, self._settings, caller="", trace=_trace(context))
+            question = question_of(request, self._settings)
+            question.trace = (
+                ASKING.get().trace or question.trace
+            )  # a call that Envoy traces is the nearer one
             return response_of(await self._point.answer_one(question), self._settings)
         except Unreadable as error:
-            return unreadable(str(error))
+            return refused("invalid_request", str(error))
         except Unanswered as error:
-            if error.code == "invalid_request":
-                return unreadable(str(error))
+            if error.code in ("invalid_request", "forbidden"):
+                return refused(error.code, str(error))
             return unavailable(error.code, str(error))
         except DecodeError:
-            return unreadable("what Envoy sent is no `CheckRequest`")
+            return refused("invalid_request", "what Envoy sent is no `CheckRequest`")
         except Exception as error:  # an error of the call would be up to Envoy's configuration
             _log.exception("a request of Envoy's could not be answered")
             return unavailable("internal", f"internal error: {type(error).__name__}")
-
-
-def _trace(context: _Context) -> str:
-    """The `traceparent` of the call itself, which Envoy sends where it traces."""
-    for name, value in context.invocation_metadata() or ():
-        if name == "traceparent" and isinstance(value, str):
-            return value
-    return ""

@@ -46,13 +46,6 @@ class InForceNow:
         self.engine = engine
 
 
-class Call:
-    """A call without metadata."""
-
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return ()
-
-
 def authorization(policy: str | None, settings: EnvoySettings | None = None) -> EnvoyAuthorization:
     engine = None if policy is None else Engine.from_sources({"p.ward": f"package p\ngoverns http\n{policy}"})
     point = DecisionPoint(Fixed(engine), Catalogues())  # type: ignore[arg-type]
@@ -61,7 +54,7 @@ def authorization(policy: str | None, settings: EnvoySettings | None = None) -> 
 
 def check(service: EnvoyAuthorization, message: bytes) -> pb.CheckResponse:
     """The answer, without a loop: nothing here waits."""
-    answering = service.check(message, Call())  # type: ignore[arg-type]
+    answering = service.check(message, None)  # type: ignore[arg-type]
     try:
         answering.send(None)
     except StopIteration as stop:
@@ -192,7 +185,7 @@ def principal(identity: Identity | None, claims: Any = None, **http: Any) -> dic
         metadata.update({"jwt_payload": claims})
         asked.attributes.metadata_context.filter_metadata["envoy.filters.http.jwt_authn"].CopyFrom(metadata)
     asked.attributes.source.principal = "spiffe://a/b"
-    question = question_of(asked, EnvoySettings(identity=identity), caller="", trace="")
+    question = question_of(asked, EnvoySettings(identity=identity))
     found: dict[str, Any] = question.document["principal"]
     return found
 

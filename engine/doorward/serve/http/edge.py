@@ -1,0 +1,63 @@
+"""What every request goes through before and after it is answered."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from doorward.serve.http.problems import Problem, problem_response
+
+__all__ = ["Edge"]
+
+_log: Final = structlog.get_logger("doorward.serve")
+
+_REQUEST_ID: Final = "x-request-id"
+
+
+class Edge:
+    """Bounds how many requests are under way, gives callers back the id of their request, and turns whatever goes wrong
+    into an error that says so. For one event loop.
+    """
+
+    def __init__(self, application: ASGIApp, *, most: int) -> None:
+        self._application = application
+        self._most = most
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise AssertionError("nothing but HTTP is served here")
+        request_id = Headers(scope=scope).get(_REQUEST_ID)
+        begun = False
+
+        async def with_id(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                if request_id is not None:
+                    MutableHeaders(scope=message)[_REQUEST_ID] = request_id
+            await send(message)
+
+        if self._under_way >= self._most:
+            busy = Problem(
+                503, "overloaded", "as many requests as may be are under way", headers={"retry-after": "1"}
+            )
+            await problem_response(busy)(scope, receive, with_id)
+            return
+        self._under_way += 1
+        try:
+            await self._application(scope, receive, with_id)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, with_id)
+        except Exception as error:
+            _log.exception("a request could not be answered", path=scope["path"])
+            if begun:  # nothing can be said any more but that this was not all
+                raise
+            wrong = Problem(500, "internal_error", f"internal error: {type(error).__name__}")
+            await problem_response(wrong)(scope, receive, with_id)
+        finally:
+            self._under_way -= 1

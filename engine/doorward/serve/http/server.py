@@ -1,0 +1,146 @@
+"""The addresses of HTTP: bound, served, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from doorward.serve.http.settings import HttpSettings
+
+__all__ = ["HttpServer"]
+
+_MAX_HEAD: Final = 64 << 10
+"""Bytes of a request's line and headers."""
+
+_UNIX: Final = "unix:"
+_BACKLOG: Final = 2048
+
+
+class HttpServer:
+    """Serves an ASGI application on some addresses, in the event loop at hand."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        settings: HttpSettings,
+        *,
+        max_connections: int,
+        grace_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`tls` may be given another certificate while it serves. When it stops, requests under way have
+        `grace_seconds` to end.
+        """
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it reports what callers did wrong
+        self._sockets: list[socket.socket] = []
+        self._ticking: asyncio.Task[None] | None = None
+        config = uvicorn.Config(
+            application,
+            loop="none",
+            http=_protocol(settings, max_connections),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_MAX_HEAD,
+            timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type] # it is only waited for
+            timeout_graceful_shutdown=grace_seconds,  # type: ignore[arg-type]
+        )
+        config.load()
+        config.ssl = tls
+        self._server = uvicorn.Server(config)
+
+    def bind(self, address: str, *, shared: bool = False) -> str:
+        """Take an address, `host:port` (port 0: any free one) or `unix:/path`; gives it as bound. Other processes may
+        have it too where it is `shared`. Raises OSError.
+        """
+        if address.startswith(_UNIX):
+            path = Path(address.removeprefix(_UNIX))
+            with suppress(FileNotFoundError):
+                if path.is_socket():
+                    path.unlink()  # left behind by a process that was ended
+            bound = socket.socket(socket.AF_UNIX)
+            bound.bind(str(path))
+            self._sockets.append(bound)
+            return address
+        host, _, port = address.rpartition(":")
+        bare = host.strip("[]")
+        family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+        found = socket.getaddrinfo(bare, int(port), family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        bound = socket.socket(family)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bound.bind(found[0][4])
+        except OSError:
+            bound.close()
+            raise
+        self._sockets.append(bound)
+        return f"{host}:{bound.getsockname()[1]}"
+
+    async def start(self) -> None:
+        """Take requests."""
+        self._server.lifespan = self._server.config.lifespan_class(self._server.config)
+        for bound in self._sockets:
+            bound.listen(_BACKLOG)
+        await self._server.startup(sockets=self._sockets)
+        self._ticking = asyncio.create_task(self._server.main_loop(), name="http")
+
+    async def stop(self) -> None:
+        """Take none any more, and end when those under way have ended or their time is up."""
+        self._server.should_exit = True
+        if self._ticking is None:
+            for bound in self._sockets:
+                bound.close()
+            return
+        await self._ticking
+        await self._server.shutdown(sockets=self._sockets)
+
+
+def _protocol(settings: HttpSettings, max_connections: int) -> type[asyncio.Protocol]:
+    """HTTP/1.1 with bounds that uvicorn's own has not: on connections, and on the time that the head of a request takes."""
+
+    class Bounded(H11Protocol):
+        _head: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > max_connections:
+                transport.abort()
+                return
+            self.app_state = {**self.app_state, "transport": transport}
+            self._watch_head()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._let_be()
+
+        def _watch_head(self) -> None:
+            """While it is still to come, it has so long from its beginning, however its bytes trickle in."""
+            if self.conn.their_state is not h11.IDLE:
+                self._let_be()
+            elif self._head is None:
+                self._head = self.loop.call_later(settings.header_seconds, self.transport.abort)
+
+        def _let_be(self) -> None:
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
+
+    return Bounded
