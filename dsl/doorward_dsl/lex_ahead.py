@@ -186,9 +186,11 @@ class Ahead:
     # --- names and brackets ----------------------------------------------------------------------------------
 
     def named(self, at: int, previous: str, starting: bool) -> bool:
-        """Whether the keyword at an index is a name: `input.package`, `if.foo := 1`, `not[x]` at a start."""
+        """Whether the keyword at an index is a name: after `package` and `import`, and before `.` or `[` where an
+        expression of a body or a rule begins: `if.foo := 1`, `not[x]`.
+        """
         follower = self.peek(at + 1)
-        if follower.tight and (follower.kind == "ATTR" or (follower.kind == "LSQB" and starting)):
+        if starting and follower.tight and follower.kind in ("ATTR", "LSQB"):
             return True
         return previous in ("PACKAGE", "IMPORT")
 
@@ -221,7 +223,8 @@ class Ahead:
             return True
         follower = self.peek(index + 1)
         if follower.kind == "IN":
-            return not self.named(index + 1, "RBRACE", False)
+            next_rule = follower.line_start and self.peek(index + 2).kind == "ATTR"
+            return not self.named(index + 1, "RBRACE", next_rule)
         operator = follower.kind in ("INFIX", "MINUS", "BAR", "ASSIGN", "UNIFY")
         return operator or (follower.tight and follower.kind in ("ATTR", "LSQB", "LPAR"))
 

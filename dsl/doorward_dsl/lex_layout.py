@@ -48,7 +48,10 @@ _OPENED = {
 _CLOSED_BY = {**OPENERS, "TEMPLATE_START": "TEMPLATE_END"}
 _BRACKETS = {"CALL": "LPAR", "INDEX": "LSQB", "LBODY": "LBRACE"}
 _BODIES = frozenset(("body", "comprehension", "test"))
-_NOT_AT_START = frozenset("INFIX AND OR NEGATE ASSIGN UNIFY LPAR COMMA LSQB LBRACE CALL INDEX COLON".split())  # noqa: SIM905
+_AT_START = frozenset(
+    ("", "DEFAULT", "SEP", "LBODY", "IF", "UNLESS", "BAR", "TEMPLATE_START", "TEMPLATE_MIDDLE")
+)
+"""What stands before an expression of a body, or a rule."""
 _CONTINUING = frozenset(("IF", "WITH", "AS", "CONTAINS"))
 """Keywords that continue what stands before them even on a new line."""
 _LITERAL_STARTS = frozenset(("", "SEP", "LBODY", "IF", "UNLESS", "BAR", "LPAR", "TEMPLATE_START"))
@@ -187,8 +190,14 @@ class _Layout:
         """The kind of a keyword, which may be a name here."""
         previous = self.previous
         ended = previous in ENDERS
-        starting = (token.line_start and kind not in _CONTINUING) if ended else previous not in _NOT_AT_START
         top = self.frame.kind == "top"
+        dotted = self.ahead.peek(at + 1).kind == "ATTR"
+        if kind == "CONTAINS" and dotted:
+            starting = True  # to OPA no keyword but in the head of a rule
+        elif ended:
+            starting = token.line_start and (dotted or kind not in _CONTINUING)
+        else:
+            starting = previous in _AT_START or (top and self.verb is not None and self.in_head)
         if self.ahead.named(at, previous, starting):
             return "IDENT"
         if kind == "CONTAINS" and (

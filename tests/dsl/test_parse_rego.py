@@ -104,6 +104,15 @@ RULES = [
     ("test if {x}", "(rule test | x)"),
     ("approve.by := 2", '(rule approve "by" := 2)'),
     ("p := a, b in c", "(rule p := (internal.member_3 a b c))"),
+    (
+        "p if {\n  in.foo == {1}\n}\nin.foo := 1",
+        '(rule p | (equal (ref in "foo") (set 1))) (rule in "foo" := 1)',
+    ),
+    ("p if if.foo", '(rule p | (ref if "foo"))'),
+    ("p if {\n  x\n  with.foo\n}", '(rule p | x; (ref with "foo"))'),
+    ("p := [1 | some.foo]", '(rule p := [1 | (ref some "foo")])'),
+    ('p := $"{if.foo}"', '(rule p := (template (ref if "foo")))'),
+    ("p := contains.foo", '(rule p := (ref contains "foo"))'),
 ]
 
 
@@ -124,6 +133,27 @@ def test_rules(text: str, expected: str, name: str) -> None:
     module = parse_module(Source(name, f"package t\n{text}\n"))
     assert " ".join(shape(rule) for rule in module.rules) == expected
     assert module.statements == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p := if.foo",
+        "p := some.foo",
+        "p if { not every.foo }",
+        'p if { not if["foo"] }',
+        "p if { (if.foo) }",
+        "p if { x := in.foo }",
+        "p := [if.foo]",
+        "p contains if.foo",
+        "p if { true with input as if.foo }",
+        "p := null.foo",
+        "p if { not true.foo }",
+    ],
+)
+def test_a_keyword_is_a_name_only_where_an_expression_begins(text: str) -> None:
+    with pytest.raises(ParseError):
+        parse_module(Source("p.rego", f"package t\n{text}\n"))
 
 
 def test_package_and_imports() -> None:

@@ -274,7 +274,6 @@ class _Writer:
         other = self.term(scope, 0)
         patterns = [name, f"[{name}, {other}]", f"[{other}, {name}]", f'{{"a": {name}}}']
         patterns += [f'{{"a": {other}, "b": {name}}}', f"[{name}, [{name}, _]]", f"[_, {name}]"]
-        patterns.append(f'{{"{self.pick(*_KEYS)}": _, "{self.pick(*_KEYS)}": {name}}}')
         pattern = str(self.pick(*patterns))
         scope.bind(name)
         return self.pick(f"{pattern} = {value}", f"{value} = {pattern}")  # type: ignore[no-any-return]

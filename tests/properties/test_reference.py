@@ -27,6 +27,7 @@ _settings = settings(
 
 @_settings
 @given(packages(), documents, documents)
+@example('package p\n\nr0 contains x if { {"b": _} = data.base[x] }\n', {"x": {"a": 1}, "y": {"b": 1}}, {})
 def test_documents_are_worth_the_same(text: str, base: Any, document: Any) -> None:
     note(text)
     both = Evaluators(text, {"base": base})
