@@ -53,6 +53,8 @@ class Question:
     """Who asked the service, where callers have to say so; filled in by the point."""
     trace: str = ""
     """The asker's `traceparent`; that of the call where it is empty, which is filled in by the point."""
+    size: int = 0
+    """Bytes of the document as it came, where whoever asks knows; filled in by the point where it parses."""
 
 
 @dataclass(slots=True)
@@ -199,7 +201,8 @@ class DecisionPoint:
                 raise Unanswered("unknown_catalogue", "the catalogue named is not known here")
         if isinstance(question.document, bytes):
             try:
-                question.document = parse_document(question.document)
+                question.size = len(question.document)
+            question.document = parse_document(question.document)
             except InvalidRequest as error:
                 raise Unanswered("invalid_request", str(error)) from None
         caller = ASKING.get().caller

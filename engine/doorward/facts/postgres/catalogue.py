@@ -124,6 +124,7 @@ class Catalogue:
 
     def __init__(self, document: CatalogueDocument, digest: str) -> None:
         self.hash = digest
+        self.document = document
         self.database = document.database
         self.server_version = document.server_version
         self.schemas = {r.schema for r in document.relations} | {f.schema for f in document.functions}
