@@ -202,7 +202,7 @@ class DecisionPoint:
         if isinstance(question.document, bytes):
             try:
                 question.size = len(question.document)
-            question.document = parse_document(question.document)
+                question.document = parse_document(question.document)
             except InvalidRequest as error:
                 raise Unanswered("invalid_request", str(error)) from None
         caller = ASKING.get().caller
