@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from doorward.serve.configuration.section import Section
 
 __all__ = ["EnvoySettings", "HeaderIdentity", "Identity", "JwtIdentity", "PeerIdentity"]
 
@@ -12,11 +14,7 @@ _HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 _Kind: TypeAlias = Literal["", "human", "service", "agent", "ci"]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class JwtIdentity(_Settings):
+class JwtIdentity(Section):
     """The claims of the token that Envoy's `jwt_authn` has verified and put into its metadata."""
 
     source: Literal["jwt"] = "jwt"
@@ -33,7 +31,7 @@ class JwtIdentity(_Settings):
     """Empty where no claim says so."""
 
 
-class PeerIdentity(_Settings):
+class PeerIdentity(Section):
     """The certificate that the caller of Envoy showed: its URI, else its DNS name, else its subject."""
 
     source: Literal["mtls"] = "mtls"
@@ -42,7 +40,7 @@ class PeerIdentity(_Settings):
     """Who vouched for it, as policies are to see it."""
 
 
-class HeaderIdentity(_Settings):
+class HeaderIdentity(Section):
     """Headers, where something before Envoy sets them and takes away what callers send under these names."""
 
     source: Literal["headers"] = "headers"
@@ -56,7 +54,7 @@ class HeaderIdentity(_Settings):
 Identity: TypeAlias = Annotated[JwtIdentity | PeerIdentity | HeaderIdentity, Field(discriminator="source")]
 
 
-class EnvoySettings(_Settings):
+class EnvoySettings(Section):
     """What is to be taken from where, and what the upstreams behind Envoy can do."""
 
     identity: Identity | None = None

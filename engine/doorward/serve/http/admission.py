@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 __all__ = ["Admission", "Asked", "anybody"]
 
-Asked: TypeAlias = Literal["decide", "query"]
-"""What a request asks for: decisions, or whatever policies and data say."""
+Asked: TypeAlias = Literal["decide", "query", "metrics"]
+"""What a request asks for: decisions, whatever policies and data say, or how the service does."""
 
 
 class Admission(Protocol):

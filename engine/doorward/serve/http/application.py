@@ -26,7 +26,7 @@ from doorward.serve.http.settings import HttpSettings
 from doorward.serve.operations.asking import ASKING
 from doorward.serve.point import DecisionPoint
 
-__all__ = ["HttpApplication"]
+__all__ = ["Handler", "HttpApplication", "Route"]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-_]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{1,50}\](:[0-9]{1,5})?")
 
@@ -34,14 +34,15 @@ _IMMUTABLE: Final = (
     "policies and data change by a new revision, from where the service has its policies, and not here"
 )
 
-_Handler: TypeAlias = Callable[[Request, bytes], Awaitable[Response]]
+Handler: TypeAlias = Callable[[Request, bytes], Awaitable[Response]]
+"""From a request and its body to the answer. Raises Problem."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
+class Route:
     """One method of one path."""
 
-    handler: _Handler
+    handler: Handler
     asked: Asked | None = None
     """What callers have to be allowed; None where anybody may ask."""
 
@@ -55,15 +56,17 @@ class HttpApplication:
         settings: HttpSettings,
         *,
         admit: Admission = anybody,
+        also: Mapping[str, Route] | None = None,
         max_body_bytes: int,
         max_concurrent: int,
     ) -> None:
+        """`also` are further paths, which take GET."""
         self._point = point
         self._settings = settings
         self._admit = admit
         self._max_body_bytes = max_body_bytes
         self._opa = OpaApi(point)
-        self._routes = self._table()
+        self._routes = {**self._table(), **{path: {"GET": route} for path, route in (also or {}).items()}}
         self._edge: ASGIApp = Edge(self._answer, most=max_concurrent)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +77,7 @@ class HttpApplication:
         """Begin nothing any more."""
         self._opa.close()
 
-    def _table(self) -> Mapping[str, Mapping[str, _Route]]:
+    def _table(self) -> Mapping[str, Mapping[str, Route]]:
         async def one(request: Request, body: bytes) -> Response:
             return await evaluate(self._point, request, body)
 
@@ -90,17 +93,17 @@ class HttpApplication:
         async def found(request: Request, body: bytes) -> Response:
             return json_response(orjson.dumps(metadata(self._base(request))))
 
-        data = _Route(self._opa.data, "query")
-        query = _Route(self._opa.query, "query")
+        data = Route(self._opa.data, "query")
+        query = Route(self._opa.query, "query")
         return {
-            "/access/v1/evaluation": {"POST": _Route(one, "decide")},
-            "/access/v1/evaluations": {"POST": _Route(many, "decide")},
-            METADATA: {"GET": _Route(found)},
+            "/access/v1/evaluation": {"POST": Route(one, "decide")},
+            "/access/v1/evaluations": {"POST": Route(many, "decide")},
+            METADATA: {"GET": Route(found)},
             "/v1/data": {"GET": data, "POST": data},
             "/v1/query": {"GET": query, "POST": query},
-            "/": {"POST": _Route(self._opa.main, "query")},
-            "/health": {"GET": _Route(well)},
-            "/openapi.json": {"GET": _Route(described)},
+            "/": {"POST": Route(self._opa.main, "query")},
+            "/health": {"GET": Route(well)},
+            "/openapi.json": {"GET": Route(described)},
         }
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +126,7 @@ class HttpApplication:
         except TimeoutError:  # who does not take the answer does not get it
             scope["state"]["transport"].abort()
 
-    def _route(self, path: str, method: str) -> _Route:
+    def _route(self, path: str, method: str) -> Route:
         methods = self._routes.get("/v1/data" if path.startswith("/v1/data/") else path)
         if methods is not None and method in methods:
             return methods[method]
