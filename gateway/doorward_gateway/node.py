@@ -31,6 +31,7 @@ from doorward_gateway.postgres.listener import Listener
 from doorward_gateway.postgres.maskers import load_key
 from doorward_gateway.postgres.session import Services
 from doorward_gateway.recording import Recorder
+from doorward_gateway.recording.sealing import load_signer
 from doorward_gateway.sessions import SessionRegistry
 
 __all__ = ["Node", "run"]
@@ -74,6 +75,9 @@ class Node:
             node=config.node,
             durable=config.recording.durable,
             segment_bytes=config.recording.segment_size,
+            signer=load_signer(config.recording.key or state / "record.key"),
+            seal_every=config.recording.seal_every / 1000,
+            copies=config.recording.seal_copies,
         )
         stack.push_async_callback(recorder.close)
         credentials = await CredentialStore.open(state / "credentials.db")

@@ -94,18 +94,28 @@ def replay(
 
 def verify(
     record: Annotated[Path, typer.Argument(help="The directory of a gateway's record.")],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A public key (PEM) that may have sealed the record, kept elsewhere; without it, the record's own is believed."
+        ),
+    ] = None,
+    seals: Annotated[list[Path] | None, typer.Option(help="A copy of the seals, kept elsewhere.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that nothing in a record was changed, dropped, reordered or cut off; name the first bad record.
 
-    Needs nothing but the directory. Exit status: 0 it is whole, 1 it is not, 3 it cannot be read.
+    Needs nothing but the directory. With a key and a copy of the seals that were kept elsewhere, nobody who holds the machine
+    can have written it anew. Exit status: 0 it is whole, 1 it is not, 2 wrongly called, 3 it cannot be read.
     """
     from doorward_gateway.recording.verify import verify_record
 
     try:
-        report = verify_record(_existing(record))
+        report = verify_record(_existing(record), keys=key or (), copies=seals or ())
     except OSError as error:
-        fail(f"cannot read `{record}`: {error.strerror}", UNAVAILABLE)
+        fail(f"cannot read `{error.filename or record}`: {error.strerror}", UNAVAILABLE)
+    except ValueError as error:
+        fail(str(error), USAGE)
     if as_json:
         print_json(report.document())
     else:

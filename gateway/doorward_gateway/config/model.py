@@ -16,6 +16,7 @@
     control: {listen: 127.0.0.1:6480, operators: [security]}
     state: {directory: state}                  # credentials and approvals
     recording: {directory: record, durable: true, segment_size: 64MiB, rows: 1000, value_size: 4KiB}
+    # and: seal_every: 1s, seal_copies: [/mnt/witness/seals.jsonl], key: record.key (absent: in the state directory)
     credentials: {default_ttl: 5m, max_ttl: 8h}
     approvals: {max_wait: 1h}
     limits: {sessions: 1000, message_size: 64MiB, statement_size: 1MiB, startup_timeout: 10s}
@@ -152,7 +153,8 @@ class StateConfig(Section):
 class RecordingConfig(Section):
     """Where the record is written, whether it is forced to the disk, and how much of an answer it keeps.
 
-    `rows` and `value_size` bound what is kept of one answer: rows, and bytes of one value.
+    `rows` and `value_size` bound what is kept of one answer: rows, and bytes of one value. Records are sealed
+    with `key` (a PEM file, made on first use) within `seal_every`; `seal_copies` are files that get every seal too.
     """
 
     directory: ConfigPath
@@ -160,6 +162,9 @@ class RecordingConfig(Section):
     segment_size: Bytes = Field(default=64 << 20, ge=4096)
     rows: int = Field(default=1000, ge=0, le=100_000)
     value_size: Bytes = Field(default=4096, ge=16, le=1 << 20)
+    key: ConfigPath | None = None
+    seal_every: Milliseconds = Field(default=1_000, ge=0, le=3_600_000)
+    seal_copies: tuple[ConfigPath, ...] = ()
 
 
 class CredentialConfig(Section):

@@ -26,6 +26,7 @@ from doorward_gateway.recording.chain import (
     segment_name,
 )
 from doorward_gateway.recording.reader import Line, lines, segments
+from doorward_gateway.recording.seals import Seals
 
 __all__ = ["Entry", "Log"]
 
@@ -55,18 +56,28 @@ class Log:
     """An open log. Not for several threads; the directory is locked against other writers."""
 
     def __init__(
-        self, directory: Path, node: str, *, durable: bool, segment_bytes: int, clock: Clock
+        self,
+        directory: Path,
+        node: str,
+        *,
+        durable: bool,
+        segment_bytes: int,
+        clock: Clock,
+        seals: Seals | None = None,
     ) -> None:
         self._directory = directory
         self._node = node
         self._durable = durable
         self._segment_bytes = segment_bytes
         self._clock = clock
+        self._seals: Seals | None = None  # not before the end of the log is known
         self._torn_tail = False
         self._head: int | None = None
         self._lock = _lock(directory)
         try:
             self._end = self._recover()
+            if seals is not None:
+                self._take_up(seals)
         except BaseException:
             self._close_descriptors()
             raise
@@ -77,6 +88,8 @@ class Log:
         Raises `RecordingUnavailable`; the log is then as it was, and the next call tries anew.
         """
         try:
+            if self._seals is not None:
+                self._seals.require_room()
             self._cut_torn_tail()
             if self._end.size >= self._segment_bytes:
                 self._rotate()
@@ -84,8 +97,16 @@ class Log:
         except OSError as error:
             raise _unavailable(self._directory, error) from error
 
+    def seal(self, *, at_once: bool = False) -> float | None:
+        """Seals what is due, or all there is; gives the seconds until more is due, `None` when there is nothing."""
+        if self._seals is None:
+            return None
+        self._seals.seal(at_once=at_once)
+        return self._seals.due_in()
+
     def close(self) -> None:
-        """Gives the directory up."""
+        """Seals all there is and gives the directory up."""
+        self.seal(at_once=True)
         with suppress(OSError):
             os.fsync(self._end.descriptor)
             if self._head is not None:
@@ -105,13 +126,14 @@ class Log:
 
     def _write_from(self, end: _End, entries: Sequence[Entry]) -> _End:
         """Writes after `end` and returns the new end; on an error leaves the file as `end` says it is."""
-        seq, prev, parts = end.seq, end.hash, []
+        seq, prev, parts, hashes = end.seq, end.hash, [], []
         for entry in entries:
             seq += 1
             line, prev = encode(
                 seq, rfc3339(entry.time_ns), self._node, entry.session, entry.kind, entry.body, prev
             )
             parts.append(line)
+            hashes.append(prev)
         data = b"".join(parts)
         try:
             _write_all(end.descriptor, data, end.size)
@@ -124,6 +146,8 @@ class Log:
             with suppress(OSError):
                 self._cut_torn_tail()
             raise
+        if self._seals is not None:
+            self._seals.note(hashes)
         return _End(end.path, end.descriptor, end.size + len(data), seq, prev)
 
     def _cut_torn_tail(self) -> None:
@@ -132,7 +156,7 @@ class Log:
             self._torn_tail = False
 
     def _rotate(self) -> None:
-        """Goes on in a new segment, whose first record carries the chain over. Sealing belongs here."""
+        """Goes on in a new segment, whose first record carries the chain over."""
         old = self._end
         fresh = self._new_segment(old.seq, old.hash)
         try:
@@ -167,6 +191,13 @@ class Log:
 
     def _entry(self, kind: str, body: dict[str, Any]) -> Entry:
         return Entry(self._clock(), kind, "", encode_body(body))
+
+    def _take_up(self, seals: Seals) -> None:
+        try:
+            seals.resume(self._end.seq)
+        except OSError as error:
+            raise _unavailable(self._directory, error) from error
+        self._seals = seals
 
     def _recover(self) -> _End:
         """Finds the end of the log. What a crash left after the last acknowledged record is set aside."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from doorward_gateway.clock import Clock, system_clock
 from doorward_gateway.errors import RecordingUnavailable
 from doorward_gateway.recording.chain import MAX_LINE, encode_body
 from doorward_gateway.recording.log import Entry, Log
+from doorward_gateway.recording.sealing import Signer
+from doorward_gateway.recording.seals import Seals
 
 __all__ = ["Recorder"]
 
@@ -51,14 +53,23 @@ class Recorder:
         segment_bytes: int = 64 << 20,
         timeout: float = 10.0,  # noqa: ASYNC109 - of every append, part of the contract
         clock: Clock = system_clock,
+        signer: Signer | None = None,
+        seal_every: float = 1.0,
+        copies: Sequence[Path] = (),
     ) -> Recorder:
         """Takes the directory (made if absent) for this process alone; goes on where the last writer stopped.
 
-        What a crash left half-written is set aside and noted in the chain. Raises `RecordingUnavailable`:
+        With a `signer` every record is sealed within `seal_every` seconds; `copies` are files that get every seal
+        too, see `seals`. What a crash left half-written is set aside and noted in the chain. Raises `RecordingUnavailable`:
         another process writes here, the disk fails, or what is there is not as it was left.
         """
+        seals = (
+            None
+            if signer is None
+            else Seals(directory, signer, node=node, clock=clock, every=seal_every, copies=copies)
+        )
         log = await asyncio.to_thread(
-            Log, directory, node, durable=durable, segment_bytes=segment_bytes, clock=clock
+            Log, directory, node, durable=durable, segment_bytes=segment_bytes, clock=clock, seals=seals
         )
         return cls(log, clock, timeout)
 
@@ -114,18 +125,28 @@ class Recorder:
         await asyncio.to_thread(self._log.close)
 
     def _write_batches(self) -> None:
-        while batch := self._next_batch():
-            try:
-                numbers = self._log.write([entry for entry, _ in batch])
-            except Exception as error:  # whoever waits must hear of it, and the thread must live on
-                failure = error if isinstance(error, RecordingUnavailable) else _unexpected(error)
-                self._loop.call_soon_threadsafe(self._refuse, batch, failure)
-            else:
-                self._loop.call_soon_threadsafe(self._acknowledge, batch, numbers)
+        due: float | None = None
+        while True:
+            batch = self._next_batch(due)
+            if not batch and self._closing:
+                return
+            if batch:
+                self._write(batch)
+            due = self._log.seal()
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            numbers = self._log.write([entry for entry, _ in batch])
+        except Exception as error:  # whoever waits must hear of it, and the thread must live on
+            failure = error if isinstance(error, RecordingUnavailable) else _unexpected(error)
+            self._loop.call_soon_threadsafe(self._refuse, batch, failure)
+        else:
+            self._loop.call_soon_threadsafe(self._acknowledge, batch, numbers)
+
+    def _next_batch(self, due: float | None) -> list[_Waiting]:
+        """What waits to be written; nothing when seals are `due`, after so many seconds, or at the end."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._closing)
+            self._condition.wait_for(lambda: self._waiting or self._closing, due)
             batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
             self._waiting_bytes -= sum(len(entry.body) for entry, _ in batch)
             return batch

@@ -24,6 +24,7 @@ from doorward_gateway.attribution import Attribution
 from doorward_gateway.cli import register
 from doorward_gateway.recording import Recorder
 from doorward_gateway.recording.reader import segments
+from doorward_gateway.recording.sealing import load_signer
 from doorward_gateway.sessions import LiveSession
 from doorward_proto.v1 import decision_pb2 as pb
 
@@ -227,7 +228,7 @@ AGENT = {"id": "agent-refunds", "kind": "agent", "groups": ["agents"]}
 @pytest.fixture
 async def record(tmp_path: Path) -> Path:
     directory = tmp_path / "record"
-    recorder = await Recorder.open(directory, node="gateway-1")
+    recorder = await Recorder.open(directory, node="gateway-1", signer=load_signer(tmp_path / "record.key"))
     session = "ses_aa1"
     await recorder.append(
         "session_start",
@@ -333,6 +334,14 @@ async def test_replay_needs_one_session(record: Path) -> None:
 async def test_verify_passes_and_fails(record: Path) -> None:
     done = await doorward("verify", str(record))
     assert (done.status, done.out.startswith("verified: 12 records in 1 segment")) == (0, True), done
+    assert "sealed by the key that lies beside it" in done.out
+    trusted = ("--key", str(record / "record.pub"), "--seals", str(record / "seals.jsonl"))
+    done = await doorward("verify", str(record), *trusted, "--json")
+    report = json.loads(done.out)
+    assert (done.status, report["sealed"], report["trusted"]) == (0, 12, True)
+    done = await doorward("verify", str(record), "--key", str(record / "seals.jsonl"))
+    assert done.status == USAGE
+    assert "is no PEM public key" in done.err
     (segment,) = segments(record)
     segment.write_bytes(segment.read_bytes().replace(b"***1234", b"***1235", 1))
     done = await doorward("verify", str(record))
