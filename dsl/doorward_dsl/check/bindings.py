@@ -179,10 +179,13 @@ class _Unifier:
     def _unify_objects(self, left: Object, right: Object) -> None:
         if len(left.pairs) != len(right.pairs):
             return
-        values = {repr(key.value): value for key, value in right.pairs if isinstance(key, Scalar)}
+        values = {_as_written(key): value for key, value in right.pairs}
         for key, value in left.pairs:
-            if isinstance(key, Scalar) and repr(key.value) in values:
-                self.unify(value, values[repr(key.value)])
+            other = values.get(_as_written(key))
+            if other is not None and (
+                isinstance(key, Scalar) or (isinstance(key, Var) and self._knows(key.name))
+            ):
+                self.unify(value, other)
 
     def _unify_pattern(self, pattern: Array | Object, value: Term) -> None:
         if _is_value(value, self._bound):
@@ -203,6 +206,11 @@ class _Unifier:
                 if not needs:
                     del self._waiting[other]
                     marked.append(other)
+
+
+def _as_written(key: Term) -> object:
+    """What tells a key of an object from others: a constant by its value, a variable by its name."""
+    return repr(key.value) if isinstance(key, Scalar) else ("var", key.name) if isinstance(key, Var) else key
 
 
 def _is_value(term: Term, bound: Set[str]) -> bool:
