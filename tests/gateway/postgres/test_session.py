@@ -110,7 +110,10 @@ REFUSED_BY_THE_SERVER_TOO = [
 
 @pytest.mark.parametrize("statement", REFUSED_BY_THE_SERVER_TOO)
 def test_what_the_server_would_refuse_too_fails_in_the_same_class(shop: Any, statement: str) -> None:
-    with psycopg.connect(shop.server.dsn(), autocommit=True) as direct, pytest.raises(psycopg.Error) as expected:
+    with (
+        psycopg.connect(shop.server.dsn(), autocommit=True) as direct,
+        pytest.raises(psycopg.Error) as expected,
+    ):
         direct.execute(statement)
     with shop.connect("wes") as connection, pytest.raises(psycopg.Error) as caught:
         connection.execute(statement)
