@@ -164,7 +164,10 @@ def document_of(evaluation: Evaluation) -> dict[str, Any]:
     operation = _together(evaluation.action.properties, of_resource, of_context)
     if operation:
         # a kind that the policies declare has its section under its own name; so would one that nobody knows
-        document[OPERATIONS.get(resource.type, resource.type)] = operation
+        section = OPERATIONS.get(resource.type, resource.type)
+        if section in document:
+            raise Unanswered("invalid_request", f"there is no kind of request `{section}`")
+        document[section] = operation
     return document
 
 
