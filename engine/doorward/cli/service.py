@@ -20,8 +20,8 @@ from doorward.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from doorward.serve.server import Ready
     from doorward.serve.settings import ServeSettings
+    from doorward.serve.started import Ready
 
 __all__ = ["register", "serve", "version"]
 
@@ -123,7 +123,7 @@ def serve(
         return
 
     from doorward.serve.policies.source import SourceError
-    from doorward.serve.server import ServeError
+    from doorward.serve.started import ServeError
     from doorward.serve.workers import run
 
     with reported():
@@ -166,12 +166,14 @@ def _print_settings(settings: ServeSettings, *, as_json: bool) -> None:
 
 def _say_ready(ready: Ready) -> None:
     if sys.stdout.isatty():
+        where = ", ".join((*ready.listen, *ready.http))
         typer.echo(
-            f"doorward serves {ready.statements} statements of {ready.modules} modules on {', '.join(ready.listen)} "
+            f"doorward serves {ready.statements} statements of {ready.modules} modules on {where} "
             f"(revision {ready.revision[:12]})"
         )
     else:
-        typer.echo(json.dumps({"listen": list(ready.listen), "revision": ready.revision}))
+        where = {name: list(getattr(ready, name)) for name in ("listen", "http", "metrics")}
+        typer.echo(json.dumps({**where, "revision": ready.revision}))
 
 
 def version(

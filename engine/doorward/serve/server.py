@@ -1,71 +1,259 @@
-"""The service as a process: start, tell where, watch, stop."""
+"""One process of the service: put together, started, stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health as standard_health
 from grpc_reflection.v1alpha import reflection
 
 from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
-from doorward.serve.point import DecisionPoint
+from doorward.serve.envoy.service import SERVICE as ENVOY
+from doorward.serve.envoy.service import EnvoyAuthorization
+from doorward.serve.http.application import HttpApplication, Route
+from doorward.serve.http.server import HttpServer
+from doorward.serve.operations.admission import HttpAdmission
+from doorward.serve.operations.board import Board, Post
+from doorward.serve.operations.callers import Callers
+from doorward.serve.operations.endpoints import Endpoints, EndpointsApplication
+from doorward.serve.operations.guard import Guard
+from doorward.serve.operations.health import Health
+from doorward.serve.operations.metrics import Metrics
+from doorward.serve.operations.tls import Certificates
+from doorward.serve.operations.traces import Traces, TracesUnavailable
+from doorward.serve.point import DecisionPoint, Observer
 from doorward.serve.policies.kept import Kept
 from doorward.serve.policies.revisions import Revisions
 from doorward.serve.policies.sources import source_of
 from doorward.serve.rpc.service import DecisionService
 from doorward.serve.settings import ServeSettings
+from doorward.serve.started import Ready, ServeError
 from doorward_dsl.capabilities import read_capabilities
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import add_DecisionServiceServicer_to_server
 
-__all__ = ["LIVE", "POLICIES", "Ready", "ServeError", "serve"]
+__all__ = ["Place", "serve"]
 
 _log: Final = structlog.get_logger("doorward.serve")
 
 _SERVICE: Final = pb.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
-_HealthServicer: Final[Any] = health.aio.HealthServicer  # type: ignore[attr-defined] # missing from the stubs
-
-LIVE: Final = "live"
-"""Health: the process answers. The empty name and the service's own: it decides, for policies are loaded."""
-
-POLICIES: Final = "policies"
-"""Health: the newest change of the policies is in force; not so while a refused one waits to be mended."""
-
-
-class ServeError(Exception):
-    """The service cannot start; the message is one sentence."""
+_LOOK_SECONDS: Final = 1.0
+"""Between two looks at what may have changed: files of tokens, and what other workers are to know."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """Calls are taken: where, and what decides."""
+class Place:
+    """Where a worker stands among others."""
 
-    listen: tuple[str, ...]
-    revision: str
-    modules: int
-    statements: int
+    number: int
+    board: Board
 
 
-async def serve(settings: ServeSettings, ready: Callable[[Ready], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called once calls are taken.
+class _Process:
+    """What one process is made of."""
 
-    Raises DoorwardError or OSError when there are no policies at the start, ServeError when an
-    address cannot be bound or a key not be read.
+    def __init__(self, settings: ServeSettings, place: Place | None) -> None:
+        self.settings = settings
+        self.shared = place is not None
+        self.hung_up = asyncio.Event()
+        """The terminal hung up (SIGHUP): everything is to be read again."""
+        self.changes = Changes()
+        self.callers = Callers(settings.callers, settings.limits)
+        self.certificates = _certificates(settings)
+        self.revisions = _revisions(settings, self.changes)
+        self.metrics = Metrics(self.revisions)
+        self.post = (
+            None if place is None else Post(place.board, place.number, self.revisions, self.metrics.registry)
+        )
+        self.health = Health(self.revisions, (_SERVICE, ENVOY))
+        self.endpoints = Endpoints(self.health, self.post or self.metrics.registry)
+        self.traces = _traces(settings)
+        observers: list[Observer] = [self.metrics]
+        if self.traces is not None:
+            observers.append(self.traces)
+        self.point = DecisionPoint(
+            self.revisions, Catalogues(), most_aside=settings.max_waiting, observers=observers
+        )
+        self.metrics.unanswered = self.point.unanswered
+        self.service = DecisionService(
+            self.point, self.changes, workers=None if self.post is None else self.post.workers
+        )
+        self.rpc = self._rpc()
+        self.application = HttpApplication(
+            self.point,
+            settings.http,
+            admit=HttpAdmission(self.callers),
+            also={
+                "/livez": Route(self.endpoints.livez),
+                "/readyz": Route(self.endpoints.readyz),
+                "/metrics": Route(self.endpoints.metrics, "metrics"),
+            },
+            max_body_bytes=settings.max_message_bytes,
+            max_concurrent=settings.max_concurrent,
+        )
+        self.http = self._http(self.application, tls=True)
+        self.aside = self._http(EndpointsApplication(self.endpoints), tls=False)
+
+    def _rpc(self) -> grpc.aio.Server:
+        settings = self.settings
+        server = grpc.aio.server(
+            interceptors=(Guard(self.callers, self.metrics),),
+            maximum_concurrent_rpcs=settings.max_concurrent,
+            options=(
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_concurrent_streams", settings.limits.streams_per_connection),
+                # a second service on the same port would answer by other policies
+                ("grpc.so_reuseport", int(self.shared)),
+                # callers may make sure every few seconds that the line stands
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ),
+        )
+        self.health.add_to(server)
+        add_DecisionServiceServicer_to_server(self.service, server)  # type: ignore[no-untyped-call]
+        EnvoyAuthorization(self.point, settings.envoy).add_to(server)
+        known = (_SERVICE, standard_health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(known, server)
+        return server
+
+    def _http(self, application: Any, *, tls: bool) -> HttpServer:
+        return HttpServer(
+            application,
+            self.settings.http,
+            max_connections=self.settings.max_concurrent,
+            grace_seconds=self.settings.grace_seconds,
+            tls=self.certificates.for_http() if tls and self.certificates is not None else None,
+        )
+
+    def bind(self) -> Ready:
+        """Take all addresses. Raises ServeError."""
+        settings = self.settings
+        in_force = self.revisions.in_force
+        if in_force is None:  # loaded before anything listens
+            raise AssertionError("ready without policies")
+        return Ready(
+            tuple(self._bind(address, self._bind_rpc) for address in settings.listen),
+            tuple(self._bind(address, self._bind_http(self.http)) for address in settings.http.listen),
+            tuple(self._bind(address, self._bind_http(self.aside)) for address in settings.telemetry.metrics),
+            in_force.engine.revision,
+            len(in_force.engine.policies.sources),
+            in_force.engine.statements,
+        )
+
+    def _bind(self, address: str, bind: Callable[[str], str]) -> str:
+        try:
+            return bind(address)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ServeError(f"cannot listen on `{address}`: {error}") from None
+
+    def _bind_http(self, server: HttpServer) -> Callable[[str], str]:
+        return lambda address: server.bind(address, shared=self.shared)
+
+    def _bind_rpc(self, address: str) -> str:
+        if self.certificates is None:
+            port = self.rpc.add_insecure_port(address)
+        else:
+            port = self.rpc.add_secure_port(address, self.certificates.for_grpc())
+        if address.startswith("unix:"):
+            return address
+        if port == 0:
+            raise OSError("the address is taken")
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def look(self) -> None:
+        """Look again and again at what may have changed, until cancelled; when told to, at the policies too."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.hung_up.wait(), _LOOK_SECONDS)
+            self.callers.refresh()
+            if self.hung_up.is_set():
+                self.hung_up.clear()
+                with suppress(Exception):  # taken note of by `load`
+                    await self.revisions.load()
+            if self.post is not None:
+                self.post.put()
+
+    async def stop(self) -> None:
+        """Let nobody begin anything, and give those who have begun their time."""
+        _log.info(
+            "stopping", drain_seconds=self.settings.drain_seconds, grace_seconds=self.settings.grace_seconds
+        )
+        await self.health.stop()
+        await asyncio.sleep(self.settings.drain_seconds)
+        self.service.drain()
+        await asyncio.gather(self.rpc.stop(self.settings.grace_seconds), self.http.stop())
+        await self.aside.stop()
+        self.application.close()
+        self.service.close()
+        self.point.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
+
+
+async def serve(
+    settings: ServeSettings, ready: Callable[[Ready], None], *, place: Place | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once calls are taken; `place` is set where other workers have the
+    same addresses.
+
+    Raises DoorwardError or OSError when there are no policies at the start or a file of tokens cannot be taken, ServeError
+    when an address cannot be bound or a key not be read.
     """
-    changes = Changes()
+    process = _Process(settings, place)
+    await process.revisions.start()
+    bound = process.bind()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as started:
+        watching = asyncio.create_task(process.revisions.watch(stop), name="policies")
+        started.push_async_callback(asyncio.wait, [watching])
+        started.callback(stop.set)
+        for work in (process.health.follow(process.changes), process.look()):
+            started.push_async_callback(_cancelled, asyncio.create_task(work))
+        started.push_async_callback(process.stop)
+        await process.rpc.start()
+        await process.http.start()
+        await process.aside.start()
+        loop.add_signal_handler(signal.SIGHUP, process.hung_up.set)
+        ready(bound)
+        await stop.wait()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _certificates(settings: ServeSettings) -> Certificates | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    except OSError as error:
+        raise ServeError(
+            f"the certificate `{settings.tls_cert}` cannot be used with its key: {error}"
+        ) from None
+
+
+def _revisions(settings: ServeSettings, changes: Changes) -> Revisions:
     allowed = settings.capabilities
-    revisions = Revisions(
+    return Revisions(
         source_of(settings.policies),
         strict=settings.strict,
         limits=Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms),
@@ -74,90 +262,12 @@ async def serve(settings: ServeSettings, ready: Callable[[Ready], None]) -> None
         signatures=settings.policies.signatures,
         kept=None if settings.state is None else Kept(settings.state, settings.policies.name),
     )
-    await revisions.start()
-    server = _server(settings)
-    checks = _HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    point = DecisionPoint(revisions, Catalogues(), most_aside=settings.max_waiting)
-    service = DecisionService(point, changes)
-    add_DecisionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
-    reflection.enable_server_reflection((_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    bound = [_bind(server, address, settings) for address in settings.listen]
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await server.start()
-    tasks = [
-        asyncio.create_task(revisions.watch(stop), name="policies"),
-        asyncio.create_task(_report_health(checks, revisions, changes), name="health"),
-    ]
+
+def _traces(settings: ServeSettings) -> Traces | None:
+    if settings.telemetry.traces is None:
+        return None
     try:
-        ready(_ready(bound, revisions))
-        await stop.wait()
-    finally:
-        stop.set()
-        _log.info("stopping", grace_seconds=settings.grace_seconds)
-        await checks.enter_graceful_shutdown()
-        service.drain()
-        await server.stop(settings.grace_seconds)
-        service.close()
-        point.close()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-def _ready(bound: Sequence[str], revisions: Revisions) -> Ready:
-    in_force = revisions.in_force
-    if in_force is None:  # loaded before anything listens
-        raise AssertionError("ready without policies")
-    engine = in_force.engine
-    return Ready(tuple(bound), engine.revision, len(engine.policies.sources), engine.statements)
-
-
-def _server(settings: ServeSettings) -> grpc.aio.Server:
-    return grpc.aio.server(
-        maximum_concurrent_rpcs=settings.max_concurrent,
-        options=(
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # a second process on the same port would answer by other policies
-            # callers may make sure every few seconds that the line stands
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ),
-    )
-
-
-def _bind(server: grpc.aio.Server, address: str, settings: ServeSettings) -> str:
-    try:
-        if settings.tls_cert is None or settings.tls_key is None:
-            port = server.add_insecure_port(address)
-        else:
-            authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca is not None else None
-            credentials = grpc.ssl_server_credentials(
-                [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
-                root_certificates=authorities,
-                require_client_auth=authorities is not None,
-            )
-            port = server.add_secure_port(address, credentials)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise ServeError(f"cannot listen on `{address}`: {error}") from None
-    if address.startswith("unix:"):
-        return address
-    if port == 0:
-        raise ServeError(f"cannot listen on `{address}`")
-    return f"{address.rpartition(':')[0]}:{port}"
-
-
-async def _report_health(checks: Any, revisions: Revisions, changes: Changes) -> None:
-    status = health_pb2.HealthCheckResponse
-    await checks.set(LIVE, status.SERVING)
-    async for _ in changes.watch():
-        decides = status.SERVING if revisions.in_force is not None else status.NOT_SERVING
-        newest = status.NOT_SERVING if revisions.rejected else decides
-        for name, value in (("", decides), (_SERVICE, decides), (POLICIES, newest)):
-            await checks.set(name, value)
+        return Traces(settings.telemetry.traces)
+    except TracesUnavailable as error:
+        raise ServeError(str(error)) from None

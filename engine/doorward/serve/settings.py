@@ -14,6 +14,8 @@ from doorward.serve.configuration.section import (
     Words,
     is_loopback,
 )
+from doorward.serve.envoy.settings import EnvoySettings
+from doorward.serve.http.settings import HttpSettings
 from doorward.serve.operations.settings import CallerSettings, LimitSettings, TelemetrySettings
 from doorward.serve.policies.settings import PolicySettings
 
@@ -31,8 +33,10 @@ class ServeSettings(Section):
     """A folder in which the last good policies are kept, for a start without their source."""
     listen: Annotated[tuple[Address, ...], Words] = Field(default=("127.0.0.1:8181",), min_length=1)
     """gRPC addresses: `host:port` (port 0: any free one) or `unix:/path`."""
-    http: Annotated[tuple[Address, ...], Words] = ()
-    """HTTP addresses, for AuthZEN, the OPA-compatible API, health and metrics."""
+    http: HttpSettings = HttpSettings()
+    """HTTP addresses, for AuthZEN, the OPA-compatible API, health and metrics; or a section that says more."""
+    envoy: EnvoySettings = EnvoySettings()
+    """How Envoy's external authorization is answered."""
     workers: int = Field(default=1, ge=1, le=256)
     """Processes that answer on these addresses."""
     strict: bool = False
@@ -90,7 +94,7 @@ class ServeSettings(Section):
 
     @model_validator(mode="after")
     def _strangers_stay_outside(self) -> ServeSettings:
-        for address in (*self.listen, *self.http):
+        for address in (*self.listen, *self.http.listen):
             if is_loopback(address):
                 continue
             if not self.callers and self.tls_client_ca is None and not self.allow_anonymous:
@@ -109,7 +113,7 @@ class ServeSettings(Section):
     @model_validator(mode="after")
     def _workers_can_share(self) -> ServeSettings:
         if self.workers > 1:
-            for address in (*self.listen, *self.http, *self.telemetry.metrics):
+            for address in (*self.listen, *self.http.listen, *self.telemetry.metrics):
                 if address.startswith("unix:"):
                     raise ValueError(f"`{address}` cannot be shared: a socket file takes `workers: 1`")
         return self

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import uvloop
 
 from doorward.serve.operations.log import log_to_stderr
-from doorward.serve.server import Ready, serve
+from doorward.serve.server import serve
 from doorward.serve.settings import ServeSettings
+from doorward.serve.started import Ready
 
 __all__ = ["run"]
 

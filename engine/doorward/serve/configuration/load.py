@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from doorward.serve.configuration import tree as trees
+from doorward.serve.configuration.section import Section
 from doorward.serve.configuration.tree import SettingsError, Tree, parse_tree, parse_value
 from doorward_dsl.suggest import nearest
 
@@ -37,13 +38,20 @@ def load(
     Paths are from the folder of the file. Raises SettingsError with every problem found.
     """
     tree = Tree() if file is None else _read(file)
+    for key, value in list(tree.data.items()):
+        whole = _spelled_out((key,), value, model)
+        if len(whole) > 1:
+            del tree.data[key]
+            tree.lay(whole, value, tree.place((key,)))
     for name in sorted(environment):
         path = _named(name, model)
         if path:
-            tree.lay(_as_written(path, tree.data), parse_value(environment[name], name), name)
-    for flag, value in flags.items():
-        if value is not None:
-            tree.lay(_flagged(flag), parse_value(value, flag) if " " in flag else value, flag)
+            value = parse_value(environment[name], name)
+            tree.lay(_spelled_out(_as_written(path, tree.data), value, model), value, name)
+    for flag, given in flags.items():
+        if given is not None:
+            value = parse_value(given, flag) if " " in flag else given
+            tree.lay(_spelled_out(_flagged(flag), value, model), value, flag)
     folder = Path.cwd() if file is None else file.resolve().parent
     try:
         return model.model_validate(tree.data, context={"directory": folder})
@@ -78,6 +86,15 @@ def _named(name: str, model: type[BaseModel]) -> tuple[str, ...]:
     if not all(rest):
         raise SettingsError([f"{name}: does not name a setting: write two underscores between its parts"])
     return (first, *rest)
+
+
+def _spelled_out(path: tuple[str, ...], value: Any, model: type[BaseModel]) -> tuple[str, ...]:
+    """The whole path where a section is named, and what is given is the one key that it may stand for."""
+    if len(path) == 1 and not isinstance(value, dict) and path[0] in model.model_fields:
+        section = _model_in(model.model_fields[path[0]].annotation)
+        if section is not None and issubclass(section, Section) and section.stands_for:
+            return (*path, section.stands_for)
+    return path
 
 
 def _as_written(path: tuple[str, ...], data: Any) -> tuple[str, ...]:

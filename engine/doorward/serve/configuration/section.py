@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
@@ -15,6 +15,9 @@ _UNIX: Final = "unix:"
 
 class Section(BaseModel):
     """A section of the settings: no unknown keys, no changes, no values in messages."""
+
+    stands_for: ClassVar[str] = ""
+    """The key that is meant where something else than a section stands in its place; empty where nothing may."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

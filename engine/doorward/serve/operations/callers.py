@@ -26,6 +26,9 @@ _SHORTEST: Final = 16
 _MOST_NAMES: Final = 1000
 """Callers known by nothing but a certificate, of whom is remembered how much they asked."""
 
+_COUNTED: Final = ("explain", "query")
+"""Methods of which a call counts like a decision; decisions are counted where they are made."""
+
 Refusal: TypeAlias = Literal["unauthenticated", "forbidden", "overloaded"]
 
 _Stamp: TypeAlias = "tuple[int, int, int] | None"
@@ -80,6 +83,8 @@ class Callers:
             raise Refused("forbidden", f"caller `{caller.name}` may not {method}")
         if caller.calls is not None and caller.under_way >= caller.calls:
             raise Refused("overloaded", f"as many calls as may be are under way already: {caller.calls}")
+        if method in _COUNTED and caller.rate is not None and not caller.rate.take(1):
+            raise Refused("overloaded", "more was asked for than the caller may ask for in a second")
         return asking
 
     def _known(self, authorization: str, certificate: Sequence[str]) -> Asking:

@@ -8,11 +8,12 @@ from typing import Any, Final, TypeAlias
 import grpc
 import grpc.aio
 
-from doorward.serve.operations.asking import ASKING, Asking
+from doorward.serve.operations.asking import ASKING, Caller
 from doorward.serve.operations.callers import Callers, Refused
+from doorward.serve.operations.metrics import Metrics
 from doorward.serve.operations.settings import Method
 
-__all__ = ["STATUS", "Guard"]
+__all__ = ["Guard"]
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -31,19 +32,22 @@ _METHODS: Final[dict[str, Method]] = {
     "/envoy.service.auth.v3.Authorization/Check": "decide",
 }
 
-STATUS: Final = {
+_STATUS: Final = {
     "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
     "forbidden": grpc.StatusCode.PERMISSION_DENIED,
     "overloaded": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stubs only
-    """Lets calls through to their methods, with who asks in `ASKING`. `refused` is told the status of those it does not."""
+_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
-    def __init__(self, callers: Callers, refused: Callable[[str], None]) -> None:
+
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stubs only
+    """Lets calls through to their methods, with who asks in `ASKING`, and counts them."""
+
+    def __init__(self, callers: Callers, metrics: Metrics) -> None:
         self._callers = callers
-        self._refused = refused
+        self._metrics = metrics
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -59,51 +63,46 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stub
         handler = await continuation(handler_call_details)
         if handler is None or name.startswith(_OPEN):
             return handler
-        self._guarded[name] = guarded = self._before(handler, _METHODS.get(name))
+        self._guarded[name] = guarded = self._before(handler, name)
         return guarded
 
-    def _before(
-        self, handler: grpc.RpcMethodHandler[Any, Any], method: Method | None
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        if handler.response_streaming:
+    def _before(self, handler: grpc.RpcMethodHandler[Any, Any], name: str) -> grpc.RpcMethodHandler[Any, Any]:
+        method = _METHODS.get(name)
+        short = name.rpartition("/")[2]
 
-            async def streamed(request: Any, context: _Context) -> AsyncIterator[Any]:
-                asking = await self._let_in(method, context)
-                asking.caller.under_way += 1
-                try:
-                    async for response in behaviour(request, context):
-                        yield response
-                finally:
-                    asking.caller.under_way -= 1
-
-            behaviour: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            made: Any = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            return made(streamed, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
+        async def streamed(request: Any, context: _Context) -> AsyncIterator[Any]:
+            caller: Caller | None = None
+            try:
+                caller = await self._let_in(method, context)
+                async for response in behaviour(request, context):
+                    yield response
+            finally:
+                self._ended(short, caller, context)
 
         async def single(request: Any, context: _Context) -> Any:
-            asking = await self._let_in(method, context)
-            asking.caller.under_way += 1
+            caller: Caller | None = None
             try:
-                return await one(request, context)
+                caller = await self._let_in(method, context)
+                return await behaviour(request, context)
             finally:
-                asking.caller.under_way -= 1
+                self._ended(short, caller, context)
 
-        one: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
-        make: Any = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        return make(single, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
+        many, answers = handler.request_streaming, handler.response_streaming
+        behaviour: Any
+        make: Any
+        behaviour, make = {
+            (False, False): (handler.unary_unary, grpc.unary_unary_rpc_method_handler),
+            (False, True): (handler.unary_stream, grpc.unary_stream_rpc_method_handler),
+            (True, False): (handler.stream_unary, grpc.stream_unary_rpc_method_handler),
+            (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
+        }[many, answers]
+        guarded = streamed if answers else single
+        return make(guarded, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
 
-    async def _let_in(self, method: Method | None, context: _Context) -> Asking:
+    async def _let_in(self, method: Method | None, context: _Context) -> Caller:
         left = context.time_remaining()
         if left is not None and left <= 0:
-            await self._end(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed")
         authorization = trace = ""
         for name, value in context.invocation_metadata() or ():
             if name == "authorization" and isinstance(value, str):
@@ -113,14 +112,20 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stub
         try:
             asking = self._callers.call(method, authorization, _names(context.auth_context()))
         except Refused as error:
-            await self._end(context, STATUS[error.why], str(error))
+            await context.abort(_STATUS[error.why], str(error))
         asking.trace = trace
         ASKING.set(asking)
-        return asking
+        asking.caller.under_way += 1
+        self._metrics.under_way += 1
+        return asking.caller
 
-    async def _end(self, context: _Context, code: grpc.StatusCode, message: str) -> None:
-        self._refused(code.name)
-        await context.abort(code, message)
+    def _ended(self, method: str, caller: Caller | None, context: _Context) -> None:
+        if caller is not None:
+            caller.under_way -= 1
+            self._metrics.under_way -= 1
+        code: Any = context.code()  # a number, as far as nobody has set another
+        status = code.name if isinstance(code, grpc.StatusCode) else _NAMES.get(code, "OK")
+        self._metrics.calls[method, status] += 1
 
 
 def _names(shown: Any) -> list[str]:

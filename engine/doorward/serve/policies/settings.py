@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -75,6 +75,8 @@ class SignatureSettings(Section):
 
 class PolicySettings(Section):
     """Where policies come from. Where there is nothing else to say, `source` may stand alone."""
+
+    stands_for: ClassVar[str] = "source"
 
     source: str = Field(min_length=1, max_length=4096)
     """A directory, a file, a bundle (`.tar.gz`), `https://host/bundle.tar.gz`, or a git remote: `git+https://host/repo#ref:folder`,

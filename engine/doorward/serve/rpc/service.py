@@ -16,6 +16,7 @@ from doorward.facts.postgres.catalogue import CatalogueError
 from doorward.serve.aside import Aside, Overloaded, as_they_come
 from doorward.serve.catalogues import UnknownKind
 from doorward.serve.changes import Changes
+from doorward.serve.operations.board import State
 from doorward.serve.point import DecisionPoint, Unanswered
 from doorward.serve.rpc.explain import explained
 from doorward.serve.rpc.query import answered
@@ -45,11 +46,16 @@ _Made = TypeVar("_Made")
 
 
 class DecisionService(DecisionServiceServicer):
-    """Answers for the revision in force. `changes` tells when another one is, or a change was refused."""
+    """Answers for the revision in force. `changes` tells when another one is, or a change was refused; `workers` gives the
+    state of all processes on the same address, where there are several.
+    """
 
-    def __init__(self, point: DecisionPoint, changes: Changes) -> None:
+    def __init__(
+        self, point: DecisionPoint, changes: Changes, *, workers: Callable[[], Sequence[State]] | None = None
+    ) -> None:
         self._point = point
         self._changes = changes
+        self._workers = workers
         self._writer = DecisionWriter()
         self._slow = Aside(_SLOW_AT_ONCE, waiting=_SLOW_WAITING)
         self._draining = False
@@ -233,6 +239,13 @@ class DecisionService(DecisionServiceServicer):
             response.modules = len(in_force.engine.policies.sources)
             response.statements = in_force.engine.statements
             response.loaded_at = in_force.loaded_at
+        for worker in self._workers() if self._workers is not None else ():
+            response.workers.add(
+                number=worker.number,
+                revision=worker.revision,
+                loaded_at=worker.loaded_at,
+                rejected=worker.rejected,
+            )
         return response
 
 
