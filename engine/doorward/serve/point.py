@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter, perf_counter_ns, time_ns
+from time import perf_counter_ns, time_ns
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import structlog
@@ -31,8 +31,8 @@ __all__ = ["Code", "DecisionPoint", "Log", "Made", "Observer", "Question", "Unan
 
 _log: Final = structlog.get_logger("doorward.serve")
 
-_SLICE: Final = 0.005
-"""Seconds of deciding after which other work of the loop gets its turn."""
+_SLICE_NS: Final = 5_000_000
+"""Nanoseconds of deciding after which other work of the loop gets its turn. Requests of one slice share an instant."""
 
 Code: TypeAlias = Literal[
     "invalid_request", "unknown_catalogue", "no_policy", "internal", "overloaded", "forbidden"
@@ -150,12 +150,16 @@ class DecisionPoint:
             outcomes = list(await asyncio.gather(*(self._wait_for(each, in_force) for each in questions)))
         else:
             outcomes = []
-            until = perf_counter() + _SLICE
+            now, begin = time_ns(), perf_counter_ns()
+            until = begin + _SLICE_NS
             for question in questions:
-                outcomes.append(self._decide(question, in_force))
-                if perf_counter() > until:
+                outcome = self._decide(question, in_force, now, begin)
+                outcomes.append(outcome)
+                begin = perf_counter_ns()
+                if begin > until:
                     await asyncio.sleep(0)  # a call that was cancelled or is out of time ends here
-                    until = perf_counter() + _SLICE
+                    now, begin = time_ns(), perf_counter_ns()
+                    until = begin + _SLICE_NS
         made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
         if len(made) < len(outcomes):
             self.unanswered.update(each.code for each in outcomes if isinstance(each, Unanswered))
@@ -171,9 +175,8 @@ class DecisionPoint:
             for outcome in outcomes
         ]
 
-    def _decide(self, question: Question, in_force: InForce) -> Made | Unanswered:
-        now = time_ns()
-        begin = perf_counter_ns()
+    def _decide(self, question: Question, in_force: InForce, now: int, begin: int) -> Made | Unanswered:
+        """`now` is the instant of the decision, and `begin` when it was begun."""
         try:
             catalogue, document = self.read(question)
             decision = in_force.engine.decide(document, catalogue=catalogue, now_ns=now)

@@ -54,7 +54,7 @@ def _effects(message: pb.Effects) -> tuple[Effect, ...]:
 def _message(told: Explanation) -> pb.Explanation:
     message = pb.Explanation()
     # one of its own: what a writer remembers is for one thread
-    DecisionWriter().write(told.decision, message.decision, want_facts=True)
+    message.decision.MergeFromString(DecisionWriter().decision(told.decision, want_facts=True))
     message.statements.extend(_statement(one) for one in told.statements)
     if told.nearest is not None:
         _write_nearest(told.nearest, message.nearest)

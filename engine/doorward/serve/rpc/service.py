@@ -20,7 +20,7 @@ from doorward.serve.operations.board import State
 from doorward.serve.point import DecisionPoint, Unanswered
 from doorward.serve.rpc.explain import explained
 from doorward.serve.rpc.query import answered
-from doorward.serve.rpc.wire import DecisionWriter, fail, question_of
+from doorward.serve.rpc.wire import DecisionWriter, fail, failed, question_of
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import DecisionServiceServicer
 
@@ -140,21 +140,19 @@ class DecisionService(DecisionServiceServicer):
     async def _decide(self, requests: Sequence[pb.DecideRequest]) -> pb.DecideBatchResponse:
         asked = [question_of(request) for request in requests]
         answers = iter(await self._point.answer([each for each in asked if not isinstance(each, Unanswered)]))
-        message = pb.DecideBatchResponse()
+        written = []
         for request, question in zip(requests, asked, strict=True):
-            response = message.responses.add()
+            name = request.request_id
             answer = question if isinstance(question, Unanswered) else next(answers)
             if not isinstance(answer, Unanswered):
                 try:
-                    self._writer.write(answer, response.decision, want_facts=request.want_facts)
+                    written.append(self._writer.answer(name, answer, want_facts=request.want_facts))
+                    continue
                 except Exception as error:  # one answer must not end the stream that others share
                     _log.exception("a decision could not be written")
-                    response.Clear()
                     answer = Unanswered("internal", f"internal error: {type(error).__name__}")
-            if isinstance(answer, Unanswered):
-                fail(response, answer)
-            response.request_id = request.request_id
-        return message
+            written.append(failed(name, answer))
+        return pb.DecideBatchResponse.FromString(b"".join(written))
 
     async def DescribeResource(  # noqa: N802
         self, request: pb.DescribeResourceRequest, context: _Context

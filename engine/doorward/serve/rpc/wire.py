@@ -12,7 +12,7 @@ from doorward.run.builtins.json_text import json_text
 from doorward.serve.point import Code, Question, Unanswered
 from doorward_proto.v1 import decision_pb2 as pb
 
-__all__ = ["VERDICTS", "DecisionWriter", "fail", "instant_of", "json_bytes", "question_of"]
+__all__ = ["VERDICTS", "DecisionWriter", "fail", "failed", "instant_of", "json_bytes", "question_of"]
 
 VERDICTS: Final[dict[Verdict, pb.Verdict]] = {
     "block": pb.VERDICT_BLOCK,
@@ -98,43 +98,103 @@ def fail(response: pb.DecideResponse | pb.ExplainResponse | pb.QueryResponse, wh
 
 
 class DecisionWriter:
-    """Writes decisions into messages.
+    """Writes decisions as bytes of the wire.
 
-    Decisions that follow from the same findings share the very objects of their parts, so most of a message is copied
-    from the last one with these parts. For one event loop.
+    Decisions that follow from the same findings share the very objects of their parts, so most of a decision has been
+    written before: putting it together from bytes costs a quarter of what setting the fields of a message does. For one
+    event loop.
     """
 
     def __init__(self) -> None:
-        # told apart by identity, and kept alive so that an identity is not used twice
-        self._known: dict[tuple[int, ...], tuple[pb.Decision, tuple[object, ...]]] = {}
+        # what the key tells apart by identity is kept alive, so that an identity is not used twice
+        self._known: dict[tuple[object, ...], tuple[bytes, tuple[object, ...]]] = {}
 
-    def write(self, decision: Decision, message: pb.Decision, *, want_facts: bool) -> None:
-        """Fill an empty message."""
-        parts = (decision.reasons, decision.determining, decision.masks, decision.approvals, decision.errors)
-        key = tuple(map(id, parts))
+    def answer(self, request_id: str, decision: Decision, *, want_facts: bool) -> bytes:
+        """The answer to a request, as one of the bytes of a DecideBatchResponse."""
+        name, written = request_id.encode(), self.decision(decision, want_facts=want_facts)
+        answer = b"".join((_REQUEST_ID, _length(name), name, _DECISION, _length(written), written))
+        return b"".join((_RESPONSES, _length(answer), answer))
+
+    def decision(self, decision: Decision, *, want_facts: bool) -> bytes:
+        """A decision, as the bytes of a Decision."""
+        reasons, determining, masks = decision.reasons, decision.determining, decision.masks
+        approvals, errors = decision.approvals, decision.errors
+        key = (
+            decision.revision,
+            decision.verdict,
+            decision.cacheable,
+            id(reasons),
+            id(determining),
+            id(masks),
+            id(approvals),
+            id(errors),
+        )
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = (_common(decision), parts)
-        message.CopyFrom(known[0])
-        message.decision_id = decision.decision_id
-        message.revision = decision.revision
-        message.verdict = VERDICTS[decision.verdict]
-        message.cacheable = decision.cacheable
-        if decision.operation_hash:
-            message.operation_hash = decision.operation_hash
-        if decision.credential is not None:
-            message.credential.ttl.FromMilliseconds(decision.credential.ttl_ms)
-            message.credential.single_use = decision.credential.single_use
-            message.credential.role = decision.credential.role
-        if want_facts or decision.verdict == "approve":
-            message.facts = orjson.dumps(decision.facts)
+            parts = (reasons, determining, masks, approvals, errors)
+            known = self._known[key] = (_common(decision).SerializeToString(), parts)
+        name = decision.decision_id.encode()
+        written = b"".join((known[0], _DECISION_ID, _length(name), name))
+        if want_facts or decision.verdict == "approve" or decision.credential is not None:
+            written += _own(decision, want_facts=want_facts).SerializeToString()
+        return written
+
+
+def failed(request_id: str, why: Unanswered) -> bytes:
+    """The answer that there is no decision, as one of the bytes of a DecideBatchResponse."""
+    response = pb.DecideResponse(request_id=request_id)
+    fail(response, why)
+    return pb.DecideBatchResponse(responses=[response]).SerializeToString()
+
+
+def _tag(message: Any, field: str) -> bytes:
+    """What stands before a field that has a length."""
+    return bytes([message.DESCRIPTOR.fields_by_name[field].number << 3 | 2])
+
+
+_RESPONSES: Final = _tag(pb.DecideBatchResponse, "responses")
+_REQUEST_ID: Final = _tag(pb.DecideResponse, "request_id")
+_DECISION: Final = _tag(pb.DecideResponse, "decision")
+_DECISION_ID: Final = _tag(pb.Decision, "decision_id")
+
+
+def _varint(number: int) -> bytes:
+    written = bytearray()
+    while number > 127:
+        written.append(number & 127 | 128)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+_LENGTHS: Final = tuple(map(_varint, range(2048)))
+
+
+def _length(written: bytes) -> bytes:
+    length = len(written)
+    return _LENGTHS[length] if length < len(_LENGTHS) else _varint(length)
+
+
+def _own(decision: Decision, *, want_facts: bool) -> pb.Decision:
+    """What a decision shares with no other."""
+    message = pb.Decision(operation_hash=decision.operation_hash)
+    if decision.credential is not None:
+        message.credential.ttl.FromMilliseconds(decision.credential.ttl_ms)
+        message.credential.single_use = decision.credential.single_use
+        message.credential.role = decision.credential.role
+    if want_facts or decision.verdict == "approve":
+        message.facts = json_bytes(decision.facts)
+    return message
 
 
 def _common(decision: Decision) -> pb.Decision:
     """What decisions with the same parts have in common."""
     message = pb.Decision(
+        revision=decision.revision,
+        verdict=VERDICTS[decision.verdict],
+        cacheable=decision.cacheable,
         reasons=[_reason(reason) for reason in decision.reasons],
         determining=[_reason(reason) for reason in decision.determining],
         masks=[_mask(mask) for mask in decision.masks],

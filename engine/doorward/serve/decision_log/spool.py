@@ -1,0 +1,204 @@
+"""The files of the log as what a sink is fed from: whole lines from where it stopped, across rotation and restarts."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import orjson
+
+from doorward.serve.decision_log.file import read_name
+from doorward.serve.decision_log.names import Taken
+
+__all__ = ["Cursor", "Spool", "read_cursor"]
+
+_MOST_LINES: Final = 512
+_MOST_BYTES: Final = 2 << 20
+_SIZE: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Up to where a sink has taken the log: all files before this one, and so many bytes of it (unpacked)."""
+
+    file: str
+    """Its name, as the first line has it; empty at the beginning."""
+    offset: int
+
+
+class Spool:
+    """Reads on behalf of one sink. For one thread.
+
+    `written` gives the file in use and up to where whole lines stand in it; None where nobody writes these files.
+    """
+
+    def __init__(self, taken: Taken, sink: str, written: Callable[[], tuple[str, int] | None]) -> None:
+        """Raises OSError."""
+        self._taken = taken
+        self._written = written
+        self._mark = taken.beside(f"{sink}.cursor")
+        self._file: IO[bytes] | None = None
+        self.missed = 0
+        """Times that files were gone before they had been read."""
+        self.cursor = read_cursor(self._mark) or Cursor("", 0)
+        now = written()
+        if now is not None and now[0] == self.cursor.file and now[1] < self.cursor.offset:
+            # a crash of the machine took away what was sent already, where nobody had asked for it to be on the disk
+            self.cursor = Cursor(now[0], now[1])
+
+    @property
+    def behind(self) -> int:
+        """Bytes of the file in use that were not yet taken; all of it while earlier ones are."""
+        now = self._written()
+        if now is None:
+            return 0
+        return now[1] - (self.cursor.offset if self.cursor.file == now[0] else 0)
+
+    def read(self) -> tuple[list[bytes], Cursor]:
+        """The next lines, and what to keep once they are taken. No lines: everything is taken. Raises OSError."""
+        cursor = self.cursor
+        while True:
+            if self._file is None:
+                opened = self._open(cursor)
+                if opened is None:
+                    return [], cursor
+                cursor = opened
+            end = self._end(cursor)
+            lines, cursor = self._lines(cursor, end)
+            if lines or not self._is_over(cursor, end):
+                return lines, cursor
+            self._close()
+            following = self._after(cursor.file)
+            if following is None:
+                return [], cursor
+            cursor = following
+
+    def keep(self, cursor: Cursor) -> None:
+        """Remember where the sink is. Raises OSError."""
+        self.cursor = cursor
+        text = orjson.dumps({"file": cursor.file, "offset": cursor.offset}).ljust(_SIZE - 1) + b"\n"
+        # one small write over what was there: whole or not at all, so that nothing need be renamed for every batch
+        descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, text, 0)
+        finally:
+            os.close(descriptor)
+
+    def has_taken(self, file: Path) -> bool:
+        """Whether nothing of a full file is left to be taken."""
+        files = self._files()
+        current = next((path for path in files if _name_of(path) == self.cursor.file), None)
+        return current is not None and files.index(current) > next(
+            (number for number, path in enumerate(files) if path == file), len(files)
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _files(self) -> list[Path]:
+        """All files, the oldest first."""
+        return [*self._taken.full(), self._taken.path]
+
+    def _open(self, cursor: Cursor) -> Cursor | None:
+        """Open the file that the cursor is in, or the oldest there is."""
+        for path in self._files():
+            found = _opened(path)
+            if found is None:
+                continue
+            name, file = found
+            if not cursor.file or name == cursor.file:
+                self._file = file
+                return cursor if cursor.file else Cursor(name, 0)
+            file.close()
+        if not cursor.file:
+            return None
+        self.missed += 1
+        return self._open(Cursor("", 0))
+
+    def _after(self, name: str) -> Cursor | None:
+        """Open the file that comes after one."""
+        behind = False
+        for path in self._files():
+            found = _opened(path)
+            if found is None:
+                continue
+            if behind and found[0] != name:
+                self._file = found[1]
+                return Cursor(found[0], 0)
+            behind = behind or found[0] == name
+            found[1].close()
+        if behind:
+            return None
+        self.missed += 1  # given up while it was read
+        return self._open(Cursor("", 0))
+
+    def _end(self, cursor: Cursor) -> int | None:
+        """Up to where the file may be read; None for all of it."""
+        now = self._written()
+        return now[1] if now is not None and now[0] == cursor.file else None
+
+    def _is_over(self, cursor: Cursor, end: int | None) -> bool:
+        """Whether nothing more will be written to the file that was read up to `end`."""
+        return end is None
+
+    def _lines(self, cursor: Cursor, end: int | None) -> tuple[list[bytes], Cursor]:
+        file = self._file
+        if file is None:
+            raise AssertionError("no file is open")
+        file.seek(cursor.offset)
+        lines: list[bytes] = []
+        size, offset = 0, cursor.offset
+        while len(lines) < _MOST_LINES and size < _MOST_BYTES and (end is None or offset < end):
+            line = file.readline()
+            if not line.endswith(b"\n"):
+                break
+            offset += len(line)
+            size += len(line)
+            lines.append(line)
+        return lines, Cursor(cursor.file, offset)
+
+
+def read_cursor(mark: Path) -> Cursor | None:
+    """What a sink remembers; None where there is nothing, or nothing of sense."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        stored = orjson.loads(mark.read_bytes())
+        return Cursor(str(stored["file"]), int(stored["offset"]))
+    return None
+
+
+def _opened(path: Path) -> tuple[str, IO[bytes]] | None:
+    """Name and content of a file that may have been packed since; None for what is gone or none of the log's."""
+    plain = path.name.removesuffix(".gz")
+    for candidate in (path.with_name(plain), path.with_name(plain + ".gz")):
+        try:
+            file: IO[bytes] = (
+                gzip.open(candidate, "rb")  # type: ignore[assignment]
+                if candidate.suffix == ".gz"
+                else candidate.open("rb")
+            )
+        except FileNotFoundError:
+            continue
+        name = read_name(candidate, file)
+        if name:
+            return name, file
+        file.close()
+    return None
+
+
+def _name_of(path: Path) -> str:
+    found = _opened(path)
+    if found is None:
+        return ""
+    found[1].close()
+    return found[0]
