@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.decide.decision import Approval, Credential, Decision, DecisionError, Mask, Reason
+from doorward.decide.decision import Approval, Credential, Decision, DecisionError, Mask, Reason, Verdict
 from doorward.serve.point import Unanswered
 from doorward.serve.rpc.wire import VERDICTS, DecisionWriter, failed
 from doorward_proto.v1 import decision_pb2 as pb
@@ -35,7 +35,7 @@ def _read(written: bytes) -> pb.DecideResponse:
     st.lists(st.text(max_size=200), max_size=30),
 )
 def test_what_is_written_is_what_was_decided(
-    request_id: str, decision_id: str, verdict: str, cacheable: bool, want_facts: bool, texts: list[str]
+    request_id: str, decision_id: str, verdict: Verdict, cacheable: bool, want_facts: bool, texts: list[str]
 ) -> None:
     decision = replace(
         _PLAIN,
