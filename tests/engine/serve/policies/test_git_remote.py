@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -288,6 +287,10 @@ async def test_only_what_is_signed_by_those_who_may_is_taken(
     await remote.close()
 
 
+def held(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
 async def test_nothing_stays_behind(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +300,6 @@ async def test_nothing_stays_behind(
     repository.commit(ONE)
     remote = source(repository.url)
     await remote.fetch()
-    assert len(os.listdir(place)) == 1
+    assert held(place) == 1
     await remote.close()
-    assert os.listdir(place) == []
+    assert held(place) == 0
