@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
     from doorward.serve.settings import ServeSettings
     from doorward.serve.started import Ready
 
-__all__ = ["register", "serve", "version"]
+__all__ = ["register", "serve", "serve_worker", "version"]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `serve` and `version`."""
+    """Adds `serve` and `version`, and the command by which `serve` starts its workers."""
     app.command()(serve)
+    app.command("serve-worker", hidden=True)(serve_worker)
     app.command()(version)
 
 
@@ -122,13 +125,31 @@ def serve(
         _print_settings(told, as_json=as_json)
         return
 
+    from doorward.serve.workers import run
+
+    with _reported():
+        run(told, _say_ready)
+
+
+def serve_worker(line: Annotated[int, typer.Argument()]) -> None:
+    """Be one worker process of `doorward serve`, which calls this."""
+    from doorward.serve.workers import work
+
+    with _reported():
+        work(line)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    from doorward.serve.configuration.tree import SettingsError
     from doorward.serve.policies.source import SourceError
     from doorward.serve.started import ServeError
-    from doorward.serve.workers import run
 
     with reported():
         try:
-            run(told, _say_ready)
+            yield
+        except SettingsError as error:
+            raise fail(str(error), USAGE) from None
         except (ServeError, SourceError) as error:
             raise fail(str(error), UNAVAILABLE) from None
 
@@ -172,8 +193,8 @@ def _say_ready(ready: Ready) -> None:
             f"(revision {ready.revision[:12]})"
         )
     else:
-        where = {name: list(getattr(ready, name)) for name in ("listen", "http", "metrics")}
-        typer.echo(json.dumps({**where, "revision": ready.revision}))
+        addresses = {name: list(getattr(ready, name)) for name in ("listen", "http", "metrics")}
+        typer.echo(json.dumps({**addresses, "revision": ready.revision}))
 
 
 def version(

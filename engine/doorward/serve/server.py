@@ -23,22 +23,24 @@ from doorward.serve.envoy.service import EnvoyAuthorization
 from doorward.serve.http.application import HttpApplication, Route
 from doorward.serve.http.server import HttpServer
 from doorward.serve.operations.admission import HttpAdmission
-from doorward.serve.operations.board import Board, Post
+from doorward.serve.operations.board import Board
 from doorward.serve.operations.callers import Callers
 from doorward.serve.operations.endpoints import Endpoints, EndpointsApplication
 from doorward.serve.operations.guard import Guard
 from doorward.serve.operations.health import Health
 from doorward.serve.operations.metrics import Metrics
+from doorward.serve.operations.post import Post
 from doorward.serve.operations.tls import Certificates
 from doorward.serve.operations.traces import Traces, TracesUnavailable
 from doorward.serve.point import DecisionPoint, Observer
 from doorward.serve.policies.kept import Kept
 from doorward.serve.policies.revisions import Revisions
+from doorward.serve.policies.shadow.observer import Shadow
 from doorward.serve.policies.sources import source_of
 from doorward.serve.rpc.service import DecisionService
 from doorward.serve.settings import ServeSettings
 from doorward.serve.started import Ready, ServeError
-from doorward_dsl.capabilities import read_capabilities
+from doorward_dsl.capabilities import Capabilities, read_capabilities
 from doorward_proto.v1 import decision_pb2 as pb
 from doorward_proto.v1.decision_pb2_grpc import add_DecisionServiceServicer_to_server
 
@@ -82,6 +84,9 @@ class _Process:
         observers: list[Observer] = [self.metrics]
         if self.traces is not None:
             observers.append(self.traces)
+        self.shadow = self.metrics.shadow = _shadow(settings)
+        if self.shadow is not None:
+            observers.append(self.shadow)
         self.point = DecisionPoint(
             self.revisions, Catalogues(), most_aside=settings.max_waiting, observers=observers
         )
@@ -222,6 +227,9 @@ async def serve(
     async with AsyncExitStack() as started:
         watching = asyncio.create_task(process.revisions.watch(stop), name="policies")
         started.push_async_callback(asyncio.wait, [watching])
+        if process.shadow is not None:
+            shadowing = asyncio.create_task(process.shadow.run(stop), name="shadow")
+            started.push_async_callback(asyncio.wait, [shadowing])
         started.callback(stop.set)
         for work in (process.health.follow(process.changes), process.look()):
             started.push_async_callback(_cancelled, asyncio.create_task(work))
@@ -252,16 +260,34 @@ def _certificates(settings: ServeSettings) -> Certificates | None:
 
 
 def _revisions(settings: ServeSettings, changes: Changes) -> Revisions:
-    allowed = settings.capabilities
     return Revisions(
         source_of(settings.policies),
         strict=settings.strict,
-        limits=Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms),
+        limits=_limits(settings),
         changed=changes.tell,
-        capabilities=None if allowed is None else read_capabilities(allowed.read_bytes()),
+        capabilities=_capabilities(settings),
         signatures=settings.policies.signatures,
         kept=None if settings.state is None else Kept(settings.state, settings.policies.name),
     )
+
+
+def _shadow(settings: ServeSettings) -> Shadow | None:
+    if settings.shadow is None:
+        return None
+    return Shadow(
+        settings.shadow,
+        strict=settings.strict,
+        limits=_limits(settings),
+        capabilities=_capabilities(settings),
+    )
+
+
+def _limits(settings: ServeSettings) -> Limits:
+    return Limits(steps=settings.evaluation_steps, wall_ms=settings.evaluation_ms)
+
+
+def _capabilities(settings: ServeSettings) -> Capabilities | None:
+    return None if settings.capabilities is None else read_capabilities(settings.capabilities.read_bytes())
 
 
 def _traces(settings: ServeSettings) -> Traces | None:

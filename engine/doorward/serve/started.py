@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Ready", "ServeError"]
@@ -15,9 +16,9 @@ class ServeError(Exception):
 class Ready:
     """Calls are taken: where, and what decides."""
 
-    listen: tuple[str, ...]
-    http: tuple[str, ...]
-    metrics: tuple[str, ...]
+    listen: Sequence[str]
+    http: Sequence[str]
+    metrics: Sequence[str]
     revision: str
     modules: int
     statements: int

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
 
 import orjson
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from doorward.serve.policies.revisions import Revisions
-
-__all__ = ["Board", "Post", "State", "merged", "taken_down"]
+__all__ = ["Board", "State", "merged", "taken_down"]
 
 _Sample: TypeAlias = "tuple[str, dict[str, str], float]"
 
@@ -81,39 +78,6 @@ class Board:
         new = self._folder / f"{name}.new"
         new.write_bytes(orjson.dumps({name: getattr(state, name) for name in State.__slots__}))
         new.replace(self._folder / name)
-
-
-class Post:
-    """What one worker puts on the board, and finds there."""
-
-    def __init__(self, board: Board, number: int, revisions: Revisions, registry: CollectorRegistry) -> None:
-        self._board = board
-        self._number = number
-        self._revisions = revisions
-        self._registry = registry
-
-    def put(self) -> None:
-        """Show the state of now."""
-        in_force = self._revisions.in_force
-        self._board.put(
-            State(
-                self._number,
-                in_force.engine.revision if in_force is not None else "",
-                in_force.loaded_at if in_force is not None else "",
-                self._revisions.rejected,
-                taken_down(self._registry.collect()),
-            )
-        )
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics of all workers: what each of them put there last, so that no sum is ever less than one before."""
-        self.put()
-        yield from self._board.metrics()
-
-    def workers(self) -> list[State]:
-        """The states of all workers."""
-        self.put()
-        return self._board.states()
 
 
 def taken_down(metrics: Iterable[Metric]) -> list[tuple[str, str, str, list[_Sample]]]:

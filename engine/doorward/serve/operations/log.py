@@ -17,8 +17,9 @@ _SHARED: Final[list[structlog.typing.Processor]] = [
 ]
 
 
-def log_to_stderr() -> None:
-    """Set up logging for the process."""
+def log_to_stderr(**always: object) -> None:
+    """Set up logging for the process; `always` stands in every line."""
+    structlog.contextvars.bind_contextvars(**always)
     terminal = sys.stderr.isatty()
     ending: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer()]

@@ -23,6 +23,7 @@ from prometheus_client.core import (
 
 from doorward.serve.point import Code, Made
 from doorward.serve.policies.revisions import Revisions
+from doorward.serve.policies.shadow.observer import Shadow
 
 __all__ = ["Metrics"]
 
@@ -58,6 +59,7 @@ class Metrics:
         """Calls and streams under way."""
         self.unanswered: Mapping[Code, int] = {}
         """Requests without a decision, by code."""
+        self.shadow: Shadow | None = None
         self._revisions = revisions
         self._cells: dict[_Cell, list[int]] = {}
         self._sizes = [0] * (_LARGEST + 1)
@@ -118,6 +120,8 @@ class Metrics:
         yield calls
         yield GaugeMetricFamily("doorward_calls_under_way", "Calls and streams under way.", self.under_way)
         yield from self._policies()
+        if self.shadow is not None:
+            yield from _of_shadow(self.shadow)
 
     def _policies(self) -> Iterator[Metric]:
         yield _counter(
@@ -190,3 +194,35 @@ def _counter(name: str, told: str, label: str, counts: Mapping[Any, int]) -> Cou
     for value, count in sorted(counts.items()):
         family.add_metric((value,), count)
     return family
+
+
+def _of_shadow(shadow: Shadow) -> Iterator[Metric]:
+    report = shadow.report
+    yield _counter(
+        "doorward_shadow_requests",
+        "Requests that the shadow policies were to be tried on, by what became of that.",
+        "outcome",
+        {
+            "alike": report.alike,
+            "differing": report.differing,
+            "failed": report.failed,
+            "passed_over": shadow.passed_over,
+        },
+    )
+    yield _counter(
+        "doorward_shadow_differences",
+        "Requests that the shadow policies decide otherwise, by what differs.",
+        "in",
+        report.kinds,
+    )
+    revision = GaugeMetricFamily(
+        "doorward_shadow_revision", "1 for the revision that is tried.", labels=("revision",)
+    )
+    if report.revision:
+        revision.add_metric((report.revision,), 1.0)
+    yield revision
+    yield GaugeMetricFamily(
+        "doorward_shadow_rejected",
+        "1 while the newest shadow policies are not tried.",
+        float(bool(report.rejected)),
+    )
