@@ -78,7 +78,8 @@ class HttpServer:
         bare = host.strip("[]")
         family = socket.AF_INET6 if ":" in bare else socket.AF_INET
         found = socket.getaddrinfo(bare, int(port), family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        bound = socket.socket(family)
+        # by its name, or the loop takes it for one that need not send at once
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if shared:
