@@ -36,10 +36,10 @@ def parse_module(source: Source) -> Module:
     """The syntax tree of one policy file. Raises ParseError with every error that could be found."""
     lexed = lex(source)
     errors = list(lexed.diagnostics)
-    parser = _Parser(source)
-    parsed = _Parts()
     ward = source.dialect == "ward"
     features = Features(ward, ward and _has_governs(lexed.tokens), _imported_logic(lexed.tokens))
+    parser = _Parser(source, features.logic)
+    parsed = _Parts()
     for statement in statements(source.text, lexed.tokens, features):
         try:
             parsed.add(parser.parse(statement, "statement"))
@@ -73,9 +73,9 @@ def parse_query(text: str, name: str = "<query>") -> Body:
 class _Parser:
     """One source on its way through the table."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, logic: frozenset[str] = frozenset()) -> None:
         self.source = source
-        self.methods: list[Callable[..., Any]] = bind(TestBuilder(source))
+        self.methods: list[Callable[..., Any]] = bind(TestBuilder(source, logic))
 
     def parse(self, statement: Statement, start: str) -> Any:
         """The node of one statement. Raises Refused."""

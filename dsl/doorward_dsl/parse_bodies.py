@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
+from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.lex import Token
-from doorward_dsl.parse_terms import MEMBER, MEMBER_WITH_KEY, TermBuilder, a_kind_of, kind_of
+from doorward_dsl.parse_terms import MEMBER, MEMBER_WITH_KEY, Refused, TermBuilder, a_kind_of, kind_of
+from doorward_dsl.signatures import OPERATORS
 from doorward_dsl.source import Span
 from doorward_dsl.syntax import (
     Array,
@@ -28,6 +30,7 @@ from doorward_dsl.syntax import (
     Var,
     With,
 )
+from doorward_dsl.walk import open_terms, open_vars
 
 __all__ = ["BodyBuilder"]
 
@@ -90,6 +93,7 @@ class BodyBuilder(TermBuilder):
     #
     # Each side is a query of its own that binds nothing outside itself, so it is lowered to a comprehension here,
     # and no later stage has to know of it: `a or b` is `[[true | a] != [], [true | b] != []] != [false, false]`.
+    # A side without braces may not even bind variables of its own, which is what a double negation says.
 
     def side_block(self, block: _Block) -> ExprTerm:
         body, end = block
@@ -102,6 +106,9 @@ class BodyBuilder(TermBuilder):
         return self._connected("neq", False, left, word, right)
 
     def not_group(self, word: Token, expr: Expr) -> Not:
+        if "not" not in self.logic:
+            hint = "the newer `not` may: `import future.keywords.not`"
+            raise self.refuse("`not` cannot stand before a group", expr.span, hint)
         return self.not_(word, expr)
 
     def not_block(self, word: Token, block: _Block) -> Not:
@@ -112,10 +119,13 @@ class BodyBuilder(TermBuilder):
 
     def group_with(self, opening: Token, expr: Expr, withs: list[With], closing: Token) -> Expr:
         span = Span(self.source, opening.start, closing.end)
-        return self._holds((self.literal_with(expr, withs),), span)
+        return self._holds((self.literal_with(self._closed(expr), withs),), span)
 
     def group_not(self, opening: Token, word: Token, expr: Expr, closing: Token) -> Expr:
         return self.group(opening, self.not_(word, expr), closing)
+
+    def group_not_group(self, opening: Token, word: Token, expr: Expr, closing: Token) -> Expr:
+        return self.group(opening, self.not_group(word, expr), closing)
 
     def group_not_block(self, opening: Token, word: Token, block: _Block, closing: Token) -> Expr:
         return self.group(opening, self.not_block(word, block), closing)
@@ -131,11 +141,21 @@ class BodyBuilder(TermBuilder):
         return ExprTerm(Call(("neq",), (answers, Array((), span)), span, span), span)
 
     def _connected(self, name: str, value: bool, left: Expr, word: Token, right: Expr) -> ExprTerm:
-        sides = [self._holds((self.literal_plain(side),), side.span).term for side in (left, right)]
+        sides = [
+            self._holds((self.literal_plain(self._closed(side)),), side.span).term for side in (left, right)
+        ]
         span = Span(self.source, left.span.start, right.span.end)
         mark = Span(self.source, word.start, word.end)
         constant = Array((Scalar(value, mark), Scalar(value, mark)), mark)
         return ExprTerm(Call((name,), (Array(tuple(sides), span), constant), span, mark), span)
+
+    def _closed(self, expr: Expr) -> Expr:
+        """An operand without braces, which must not bind anything."""
+        if isinstance(expr, Assign):
+            message = "cannot assign vars inside an operand of `and`, `or` or `not`"
+            hint = "put it in braces, `{ x := 1; … }`, or compare with `==`"
+            raise Refused(Diagnostic("rego_compile_error", message, expr.span, hint=hint))
+        return Not(Not(expr, expr.span), expr.span) if _may_bind(expr) else expr
 
     def literal_plain(self, expr: Expr) -> Literal:
         return Literal(expr, (), expr.span)
@@ -162,3 +182,19 @@ class BodyBuilder(TermBuilder):
 
     def template_with(self, term: Term, withs: list[With]) -> Literal:
         return self.literal_with(self.expr_term(term), withs)
+
+
+def _may_bind(expr: Expr) -> bool:
+    """Whether an expression could give a variable its value, were it to stand by itself."""
+    if isinstance(expr, Not):
+        return False
+    if isinstance(expr, ExprTerm):
+        call = expr.term
+        if (
+            isinstance(call, Call)
+            and call.name_span.text not in OPERATORS.values()
+            and open_vars(*call.args[-1:])
+        ):
+            return True  # the last argument may be where the value of the call goes
+        return any(isinstance(part, Ref) and open_vars(*part.path) for part in open_terms(call))
+    return True

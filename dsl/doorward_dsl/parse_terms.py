@@ -90,10 +90,11 @@ def a_kind_of(term: Term) -> str:
 
 
 class TermBuilder:
-    """Makes the nodes of one source."""
+    """Makes the nodes of one source. `logic` are those of the keywords `and`, `or` and `not` that it imports."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, logic: frozenset[str] = frozenset()) -> None:
         self.source = source
+        self.logic = logic
         self.parenthesized: dict[int, Term] = {}
         """Terms that stood in parentheses, by identity: they are operands of their own, not parts of a chain."""
 

@@ -34,6 +34,11 @@ def check_with(modifier: With, tree: RuleTree, allowed: Capabilities | None = No
         if allowed is not None and named in signatures() and not allowed.allows(named):
             yield disallowed(named, term.span)
             return
+    if is_global(target):
+        found = list(_check_document(modifier, tree))
+        if found:
+            yield from found
+            return
     if is_global(target, "input") or is_global(target):
         step = next((step for step in _path(target) if not _is_text(step)), None)
         if step is not None:
@@ -41,11 +46,6 @@ def check_with(modifier: With, tree: RuleTree, allowed: Capabilities | None = No
             code = "rego_unsafe_var_error" if what else "rego_type_error"
             message = f"{what}the target of `with` must be a path of constant strings"
             yield Diagnostic(code, message, step.span)
-            return
-    if is_global(target, "input"):
-        return
-    if is_global(target):
-        yield from _check_document(modifier, tree)
         return
     name = function_name(target)
     signature = None if name is None else signatures().get(".".join(name))
