@@ -265,8 +265,11 @@ class AsyncClient:
     async def watch(self) -> AsyncGenerator[pb.GetRevisionResponse, None]:
         """The revision in force, now and whenever it changes or a change is refused; until the client is closed.
 
-        While the engine cannot be reached there is nothing to tell; afterwards comes what is then in force.
+        While the engine cannot be reached there is nothing to tell; afterwards comes what is then in force. Raises
+        EngineUnavailable where the client is closed already.
         """
+        if self._channel is None:
+            raise EngineUnavailable(_CLOSED)
         told = None
         async with aclosing(self._states()) as states:
             async for state in states:

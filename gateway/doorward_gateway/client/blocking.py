@@ -158,11 +158,13 @@ class Client:
         """The revision in force, now and whenever it changes; see `AsyncClient.watch`."""
         states = self._client.watch()
         try:
-            while True:
-                state = self._call(_next(states))
-                if state is None:
-                    return
+            state = self._call(_next(states))
+            while state is not None:
                 yield state
+                try:
+                    state = self._call(_next(states))
+                except EngineUnavailable:  # closed meanwhile
+                    return
         finally:
             with suppress(EngineUnavailable):  # closed: then all of it has ended
                 self._call(states.aclose())
