@@ -17,7 +17,7 @@ from doorward.serve.configuration.section import (
 from doorward.serve.envoy.settings import EnvoySettings
 from doorward.serve.http.settings import HttpSettings
 from doorward.serve.operations.settings import CallerSettings, LimitSettings, TelemetrySettings
-from doorward.serve.policies.settings import PolicySettings
+from doorward.serve.policies.settings import PolicySettings, ShadowSettings
 
 __all__ = ["ServeSettings"]
 
@@ -31,6 +31,8 @@ class ServeSettings(Section):
     """Where policies come from: a directory of policies and data, one file, or a URL; or a section that says more."""
     state: ConfigPath | None = None
     """A folder in which the last good policies are kept, for a start without their source."""
+    shadow: ShadowSettings | None = None
+    """Policies that are tried beside those in force, on real requests, and answer nobody."""
     listen: Annotated[tuple[Address, ...], Words] = Field(default=("127.0.0.1:8181",), min_length=1)
     """gRPC addresses: `host:port` (port 0: any free one) or `unix:/path`."""
     http: HttpSettings = HttpSettings()

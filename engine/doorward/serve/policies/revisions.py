@@ -77,6 +77,7 @@ class Revisions:
         self._kept = kept
         self._analyses = AnalysisCache()
         self._modules = ModuleCache()
+        self._loading = asyncio.Lock()
         self._unverified: tuple[Arrived, object] | None = None
         self._not_given = ""
         self._not_taken = ""
@@ -97,8 +98,12 @@ class Revisions:
 
     async def load(self) -> None:
         """Take what the source has, if it is new. Raises DoorwardError, OSError or whatever else kept it from being taken,
-        after having taken note of it.
+        after having taken note of it. Whoever calls while that is done waits for it to be done again.
         """
+        async with self._loading:
+            await self._load()
+
+    async def _load(self) -> None:
         try:
             arrived = await self._source.fetch() or self._waiting_for_keys()
         except Exception as error:
