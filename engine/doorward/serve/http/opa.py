@@ -38,6 +38,9 @@ _MAX_ANSWER: Final = 32 << 20
 
 _DATA: Final = "/v1/data"
 _MAIN: Final = "data.system.main"
+_HIDDEN: Final = "system"
+"""Not shown among everything, only by its name."""
+
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _FALSE: Final = frozenset({"false", "False", "FALSE", "f", "F", "0"})
 _WITHOUT_INPUT: Final = {
@@ -62,13 +65,14 @@ class OpaApi:
     async def data(self, request: Request, body: bytes) -> Response:
         """`/v1/data/…`: a document, by the input in the body or in the parameter `input`. Raises Problem."""
         engine = self._engine()
-        query = _reference(_steps(request.scope["raw_path"]), engine.policies.data)
+        steps = _steps(request.scope["raw_path"])
+        query = _reference(steps, engine.policies.data)
         more: dict[str, Any] = {"decision_id": f"{self._prefix}-{next(self._ids):x}"}
         if request.method == "GET":
             text = request.query_params.get("input")
             given = UNDEFINED if text is None else json_of(text.encode("utf-8", "replace"), "the input")
         else:
-            given = _object(body).get("input", UNDEFINED)
+            given = _input(_object(body))
             if given is UNDEFINED:
                 more["warning"] = _WITHOUT_INPUT
         strict = _is_set(request, "strict-builtin-errors")
@@ -79,7 +83,10 @@ class OpaApi:
             except PolicyError as error:  # such as a function, or a field of what has none
                 said = "; ".join(each.message for each in error.diagnostics)
                 raise Problem(500, "internal_error", said, errors=errors_of(error)) from None
-            return prepared.value(given, default=UNDEFINED)
+            value = prepared.value(given, default=UNDEFINED)
+            if not steps:
+                value.pop(_HIDDEN, None)
+            return value
 
         return await self._answer(request, engine, work, more)
 
@@ -93,7 +100,7 @@ class OpaApi:
                 raise Problem(400, "invalid_parameter", "missing parameter 'q'")
         else:
             document = _object(body)
-            text, given = document.get("query"), document.get("input", UNDEFINED)
+            text, given = document.get("query"), _input(document)
         if not isinstance(text, str) or not text.strip():
             raise Problem(400, "invalid_parameter", "the query is empty")
         if len(text) > _MAX_QUERY:
@@ -207,6 +214,12 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Problem(400, "invalid_parameter", "the body is not an object")
     return document
+
+
+def _input(document: dict[str, Any]) -> Any:
+    """The input in a body, in which null says that there is none."""
+    given = document.get("input")
+    return UNDEFINED if given is None else given
 
 
 def _is_set(request: Request, name: str) -> bool:
