@@ -118,7 +118,12 @@ def _flagged(flag: str) -> tuple[str, ...]:
 def _problems(error: ValidationError, tree: Tree, model: type[BaseModel]) -> list[str]:
     """One sentence a problem, in the order of the file."""
     found: set[tuple[int, str]] = set()
-    for problem in error.errors(include_url=False, include_context=True):
+    errors = error.errors(include_url=False, include_context=True)
+    for problem in errors:
+        if problem["type"] == "too_short" and any(
+            other["loc"][:-1] == problem["loc"] for other in errors if other["loc"]
+        ):
+            continue  # for want of what is wrong itself
         # pydantic names the steps through a model's own validators too; only keys of the file are of use here
         location = tree.known(tuple(step for step in problem["loc"] if step != "[key]"))
         place, key = tree.place(location), _dotted(location)
