@@ -3,6 +3,7 @@
 GatewayError
 ├── ConfigError            the configuration cannot be used; lists every problem with its place
 ├── IdentityRefused        the caller could not be named
+├── IdentityUnavailable    whether the caller is who it says cannot be found out
 ├── CredentialRefused      a gateway credential is not good for this use; `reason` says why
 ├── ApprovalRefused        an approval cannot be given, used or found; `reason` says why
 ├── StateUnavailable       the state store cannot be read or written
@@ -21,6 +22,7 @@ __all__ = [
     "CredentialRefused",
     "GatewayError",
     "IdentityRefused",
+    "IdentityUnavailable",
     "RecordingUnavailable",
     "StateUnavailable",
 ]
@@ -59,6 +61,10 @@ class ConfigError(GatewayError):
 
 class IdentityRefused(GatewayError):
     """The token names nobody, or nobody any longer."""
+
+
+class IdentityUnavailable(GatewayError):
+    """The identity provider cannot be reached, or says nothing that can be used."""
 
 
 class CredentialRefused(GatewayError):

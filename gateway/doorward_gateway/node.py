@@ -25,7 +25,14 @@ from doorward_gateway.config import Config, EngineConfig, HostPort
 from doorward_gateway.control import ControlParts, ControlServer, Endpoint, control_api
 from doorward_gateway.credentials import CredentialStore
 from doorward_gateway.errors import ConfigError, GatewayError
-from doorward_gateway.identity import Identities, StaticIdentities, StaticIdentity
+from doorward_gateway.identity import (
+    Identities,
+    IdentityProvider,
+    OidcProvider,
+    StaticIdentities,
+    StaticIdentity,
+)
+from doorward_gateway.identity.issuer import Issuer
 from doorward_gateway.postgres.answer import Bounds
 from doorward_gateway.postgres.listener import Listener
 from doorward_gateway.postgres.maskers import load_key
@@ -114,7 +121,7 @@ class Node:
         )
         parts = ControlParts(
             config=config,
-            identities=_identities(config),
+            identities=_identities(config, stack),
             engine=engine,
             credentials=credentials,
             approvals=approvals,
@@ -185,9 +192,24 @@ def engine_credentials(engine: EngineConfig) -> grpc.ChannelCredentials | None:
     return grpc.composite_channel_credentials(channel, token)
 
 
-def _identities(config: Config) -> Identities:
+def _identities(config: Config, stack: AsyncExitStack) -> Identities:
     people = [
         StaticIdentity(person.id, person.kind, frozenset(person.groups), person.token.get_secret_value())
         for person in config.identities
     ]
-    return Identities([StaticIdentities(people)])
+    providers: list[IdentityProvider] = []
+    for entry in config.oidc:
+        issuer = Issuer(entry.issuer, ca=entry.ca)
+        stack.push_async_callback(issuer.close)
+        providers.append(
+            OidcProvider(
+                issuer,
+                audience=entry.audience,
+                kind=entry.kind,
+                kind_claim=entry.kind_claim,
+                id_claim=entry.id_claim,
+                groups_claim=entry.groups_claim,
+                skew=entry.skew / 1000,
+            )
+        )
+    return Identities([*providers, StaticIdentities(people)])

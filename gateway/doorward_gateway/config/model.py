@@ -21,6 +21,16 @@
     approvals: {max_wait: 1h}
     limits: {sessions: 1000, message_size: 64MiB, statement_size: 1MiB, startup_timeout: 10s}
 
+    oidc:                                      # whose tokens name a caller
+      - issuer: https://login.acme.example
+        audience: doorward                     # what the tokens must be meant for
+        kind: human                            # or service, agent, ci; kind_claim: a claim that says it
+        id_claim: email                        # sub, if absent
+        groups_claim: groups
+        client_id: doorward-cli                # for `doorward login`; with scopes: [openid, profile, groups]
+        skew: 30s
+        ca: idp-ca.crt                         # absent: the system's authorities
+
     identities:                                # for trying things out only
       - {id: ada@acme.example, kind: human, groups: [analysts], token_file: ada.token}
 
@@ -53,7 +63,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from doorward_gateway.config.secret import ConfigFile, ConfigPath, HasSecret, Section
 from doorward_gateway.config.units import Address, Bytes, HostPort, Milliseconds
-from doorward_gateway.identity import PrincipalKind
+from doorward_gateway.identity.issuer import is_safe_url
+from doorward_gateway.identity.model import PrincipalKind
 
 __all__ = [
     "ApprovalConfig",
@@ -64,6 +75,7 @@ __all__ = [
     "EngineConfig",
     "IdentityConfig",
     "Limits",
+    "OidcConfig",
     "PostgresListener",
     "PostgresUpstream",
     "RecordingConfig",
@@ -200,6 +212,28 @@ class IdentityConfig(HasSecret):
     token: SecretStr = Field(exclude=True)
 
 
+class OidcConfig(Section):
+    """An issuer of tokens, and how they are read; see `identity.oidc`."""
+
+    issuer: _Text
+    audience: _Text
+    kind: PrincipalKind = "human"
+    kind_claim: str = ""
+    id_claim: _Text = "sub"
+    groups_claim: _Text = "groups"
+    client_id: str = ""
+    scopes: tuple[_Text, ...] = ("openid",)
+    skew: Milliseconds = Field(default=30_000, ge=0, le=600_000)
+    ca: ConfigFile | None = None
+
+    @field_validator("issuer")
+    @classmethod
+    def _cannot_be_changed_on_the_way(cls, value: str) -> str:
+        if not is_safe_url(value):
+            raise ValueError("an issuer is an `https` URL, or one on a loopback address")
+        return value
+
+
 class UpstreamAccount(HasSecret):
     """An account of the backend."""
 
@@ -239,8 +273,17 @@ class Config(Section):
     credentials: CredentialConfig = CredentialConfig()
     approvals: ApprovalConfig = ApprovalConfig()
     limits: Limits = Limits()
+    oidc: tuple[OidcConfig, ...] = ()
     identities: tuple[IdentityConfig, ...] = ()
     resources: dict[_Name, Resource] = Field(min_length=1)
+
+    @field_validator("oidc")
+    @classmethod
+    def _one_each(cls, value: tuple[OidcConfig, ...]) -> tuple[OidcConfig, ...]:
+        issuers = [entry.issuer for entry in value]
+        if len(set(issuers)) != len(issuers):
+            raise ValueError("an issuer stands here twice")
+        return value
 
     @field_validator("identities")
     @classmethod

@@ -14,7 +14,8 @@
     GET  /healthz, /readyz            alive; able to decide and to record          200  503
 
 Every error is `{"error": {"code": …, "message": …}}`; 401 for a token that names nobody; 400, 408 and 413 for a
-request that is not well-formed, in time, or small enough; 503 when engine, state store or record fail.
+request that is not well-formed, in time, or small enough; 503 when engine, state store, record or the
+identity provider fail.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ from doorward_gateway.control.credentials import list_credentials, revoke_creden
 from doorward_gateway.control.issue import issue_credential
 from doorward_gateway.control.parts import ApiError, ControlParts, answer
 from doorward_gateway.control.sessions import kill, kill_session, list_sessions
-from doorward_gateway.errors import ApprovalRefused, IdentityRefused, RecordingUnavailable, StateUnavailable
+from doorward_gateway.errors import (
+    ApprovalRefused,
+    IdentityRefused,
+    IdentityUnavailable,
+    RecordingUnavailable,
+    StateUnavailable,
+)
 
 __all__ = ["control_api"]
 
@@ -81,6 +88,8 @@ async def _guarded(handler: Handler, request: Request, parts: ControlParts) -> R
         return error.response()
     except IdentityRefused as error:
         return ApiError(401, "unauthenticated", error.message).response()
+    except IdentityUnavailable as error:
+        return ApiError(503, "identity_unavailable", error.message).response()
     except ApprovalRefused as error:
         code = error.reason.replace(" ", "_")
         return ApiError(_REFUSAL_STATUS.get(error.reason, 403), code, error.message).response()

@@ -218,7 +218,7 @@ def test_the_example_in_the_documentation_is_a_configuration(tmp_path: Path) -> 
 
     assert model.__doc__ is not None
     example = model.__doc__.split("\n\n", 1)[1].rsplit("\n\nFiles are", 1)[0]
-    for name in ("server.crt", "server.key", "ca.crt", "client.crt", "client.key", "server-ca.crt"):
+    for name in ("server.crt", "server.key", "ca.crt", "client.crt", "client.key", "server-ca.crt", "idp-ca.crt"):
         (tmp_path / name).write_text("pem")
     for name in ("engine.token", "ada.token", "app.password"):
         (tmp_path / name).write_text(name)
