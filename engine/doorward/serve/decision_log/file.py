@@ -48,6 +48,11 @@ class LogFile:
         self._cut = 0
         """Bytes that recovery took off, not yet told in the log."""
         self.rotations = 0
+        self.written: tuple[str, int] = ("", 0)
+        self._begun = False
+        """Its first line is written."""
+        self._catalogues: set[str] = set()
+        """Those that stand in it."""
         self._descriptor = -1
         self._open()
 
@@ -158,8 +163,8 @@ class LogFile:
         self._begun = False
         self._overdue = False
         self._dirty = False
-        self._catalogues: set[str] = set()
-        self.written: tuple[str, int] = (self._name, 0)
+        self._catalogues = set()
+        self.written = (self._name, 0)
 
     def _reopen(self) -> None:
         with suppress(OSError):
@@ -188,7 +193,9 @@ class LogFile:
         full = self._taken.full()
         latest = self._taken.stamp_of(full[-1]) if full else ""
         now = time.time_ns() // 1000
-        while (stamp := _stamp(now)) <= latest:  # a clock that was set back must not change the order of files
+        while (
+            stamp := _stamp(now)
+        ) <= latest:  # a clock that was set back must not change the order of files
             now = max(now + 1, _micros(latest) + 1)
         self.path.rename(self._taken.next_full(stamp))
 

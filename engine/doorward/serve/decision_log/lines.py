@@ -44,7 +44,9 @@ class LineWriter:
         try:
             shown = self._redactor.shown(made, event, rules)
             return b"" if shown is None else self._compose(event, shown)
-        except Exception as error:  # a fault of ours must neither show what it should not nor lose the decision
+        except (
+            Exception
+        ) as error:  # a fault of ours must neither show what it should not nor lose the decision
             return self._compose(event, bare(made, f"internal error: {type(error).__name__}"))
 
     def _compose(self, event: dict[str, Any], shown: Shown) -> bytes:
@@ -79,21 +81,23 @@ class LineWriter:
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            text = (
-                b'"reasons":%b,"determining":%b,"masks":%b,"approvals":%b,"errors":%b,'
-                % tuple(map(encode, shared))
+            text = b'"reasons":%b,"determining":%b,"masks":%b,"approvals":%b,"errors":%b,' % tuple(
+                map(encode, shared)
             )
             known = self._known[key] = (text, shared)
-        return b'{"decision_id":%b,"revision":%b,"verdict":"%b",%b"credential":%b,"operation_hash":"%b","cacheable":%b,"facts":%b,"effects":%b}' % (
-            encode(decision.decision_id),
-            encode(decision.revision),
-            decision.verdict.encode(),
-            known[0],
-            b"null" if decision.credential is None else encode(decision.credential),
-            decision.operation_hash.encode(),
-            _FALSE[decision.cacheable],
-            encode(facts),
-            encode(decision.effects) if decision.effects else b"[]",
+        return (
+            b'{"decision_id":%b,"revision":%b,"verdict":"%b",%b"credential":%b,"operation_hash":"%b","cacheable":%b,"facts":%b,"effects":%b}'
+            % (
+                encode(decision.decision_id),
+                encode(decision.revision),
+                decision.verdict.encode(),
+                known[0],
+                b"null" if decision.credential is None else encode(decision.credential),
+                decision.operation_hash.encode(),
+                _FALSE[decision.cacheable],
+                encode(facts),
+                encode(decision.effects) if decision.effects else b"[]",
+            )
         )
 
 
@@ -149,5 +153,8 @@ def _note(kind: str, name: str, now_ns: int, more: dict[str, Any]) -> bytes:
 
 
 def _writer() -> dict[str, Any]:
-    return {"service": f"doorward {version('doorward')}", "host": socket.gethostname(), "process": os.getpid()}
-
+    return {
+        "service": f"doorward {version('doorward')}",
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+    }

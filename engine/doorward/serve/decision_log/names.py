@@ -27,9 +27,7 @@ class Taken:
         """The file that is written."""
         self._lock = lock
         stem, suffix = self.path.name.removesuffix(path.suffix), path.suffix
-        self._full = re.compile(
-            rf"{re.escape(stem)}-\d{{8}}T\d{{6}}\.\d{{6}}Z{re.escape(suffix)}(\.gz)?"
-        )
+        self._full = re.compile(rf"{re.escape(stem)}-\d{{8}}T\d{{6}}\.\d{{6}}Z{re.escape(suffix)}(\.gz)?")
         self._stem, self._suffix = stem, suffix
 
     def full(self) -> list[Path]:

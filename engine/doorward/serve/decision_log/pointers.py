@@ -72,7 +72,13 @@ def without(document: Any, place: Place) -> Any:
 def _child(document: Any, part: str) -> Any:
     if type(document) is dict:
         return document.get(part, MISSING)
-    if type(document) is list and part.isascii() and part.isdigit() and len(part) < 10 and int(part) < len(document):
+    if (
+        type(document) is list
+        and part.isascii()
+        and part.isdigit()
+        and len(part) < 10
+        and int(part) < len(document)
+    ):
         return document[int(part)]
     return MISSING
 

@@ -114,7 +114,9 @@ def bare(made: Made, why: str) -> Shown:
     document["approvals"] = [{**approval, "reason": ""} for approval in document["approvals"]]
     document["facts"] = {}
     document["effects"] = []
-    return Shown(MISSING, document, {}, erased=["/request", "/decision/facts", "/decision/effects"], failed=why)
+    return Shown(
+        MISSING, document, {}, erased=["/request", "/decision/facts", "/decision/effects"], failed=why
+    )
 
 
 def _apply(changes: list[Change], whole: dict[str, Any], shown: Shown) -> list[str]:

@@ -6,7 +6,7 @@ Their values are written over, so that a request keeps its shape: that a header 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -150,10 +150,14 @@ class Secrets:
         # what is decoded there may be a secret that was written in another way
         self._hide_in_facts("query", lambda name: name.lower() in self._parameters, hidden)
 
-    def _hide_in_facts(self, part: str, is_secret: Any, hidden: Hidden) -> None:
+    def _hide_in_facts(self, part: str, is_secret: Callable[[str], bool], hidden: Hidden) -> None:
         http = hidden.facts.get("http")
-        values = http.get(part) if type(http) is dict else None
-        names = [name for name in values if is_secret(name)] if type(values) is dict else []
+        if type(http) is not dict:
+            return
+        values = http.get(part)
+        if type(values) is not dict:
+            return
+        names = [name for name in values if is_secret(name)]
         if names:
             clean = {name: _over(values[name], hidden) if name in names else values[name] for name in values}
             hidden.facts = {**hidden.facts, "http": {**http, part: clean}}

@@ -67,7 +67,9 @@ class PostgresSettings(Section):
     """As libpq takes it, `host=db dbname=audit user=doorward sslmode=verify-full`; without a password."""
     password_file: ConfigFile | None = None
     """Read again for each connection."""
-    table: str = Field(default="doorward_decisions", pattern=r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$")
+    table: str = Field(
+        default="doorward_decisions", pattern=r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$"
+    )
     timeout_seconds: float = Field(default=30.0, gt=0, le=600)
     """Of one connection attempt, and of one statement."""
 
@@ -75,7 +77,9 @@ class PostgresSettings(Section):
     def _holds_no_secret(self) -> PostgresSettings:
         parts = urlsplit(self.conninfo)
         if "password" in self.conninfo.lower() or (parts.scheme and parts.password is not None):
-            raise ValueError("a password does not belong into `conninfo`: give `password_file`, or PGPASSFILE")
+            raise ValueError(
+                "a password does not belong into `conninfo`: give `password_file`, or PGPASSFILE"
+            )
         return self
 
 

@@ -19,8 +19,11 @@ class LinesRefused(Exception):
 class Sink(Protocol):
     """Takes lines of the log, in their order. Lines may come twice, when it is not known whether they were taken."""
 
-    def send(self, lines: Sequence[bytes]) -> None:
-        """Returns when the lines are where they are to be. Raises SinkUnavailable, LinesRefused."""
+    def send(self, lines: Sequence[bytes]) -> int:
+        """Returns when the lines are where they are to be: how many of them will never be taken, where that is known.
+
+        Raises SinkUnavailable, LinesRefused.
+        """
 
     def close(self) -> None:
         """Let go of what is held. Never raises."""

@@ -52,11 +52,11 @@ class Spool:
             self.cursor = Cursor(now[0], now[1])
 
     @property
-    def behind(self) -> int:
-        """Bytes of the file in use that were not yet taken; all of it while earlier ones are."""
+    def behind(self) -> int | None:
+        """Bytes of the file in use that were not yet taken, all of it while earlier ones are; None where none is in use."""
         now = self._written()
         if now is None:
-            return 0
+            return None
         return now[1] - (self.cursor.offset if self.cursor.file == now[0] else 0)
 
     def read(self) -> tuple[list[bytes], Cursor]:
@@ -70,7 +70,7 @@ class Spool:
                 cursor = opened
             end = self._end(cursor)
             lines, cursor = self._lines(cursor, end)
-            if lines or not self._is_over(cursor, end):
+            if lines or end is not None:  # of a file in use more may come
                 return lines, cursor
             self._close()
             following = self._after(cursor.file)
@@ -89,13 +89,18 @@ class Spool:
         finally:
             os.close(descriptor)
 
+    def holds(self, file: Path) -> bool:
+        """Whether a full file is one of those that are read here."""
+        return file in self._taken.full()
+
     def has_taken(self, file: Path) -> bool:
         """Whether nothing of a full file is left to be taken."""
-        files = self._files()
-        current = next((path for path in files if _name_of(path) == self.cursor.file), None)
-        return current is not None and files.index(current) > next(
-            (number for number, path in enumerate(files) if path == file), len(files)
-        )
+        passed = False
+        for path in self._files():
+            if _name_of(path) == self.cursor.file:
+                return passed
+            passed = passed or path == file
+        return False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -148,10 +153,6 @@ class Spool:
         now = self._written()
         return now[1] if now is not None and now[0] == cursor.file else None
 
-    def _is_over(self, cursor: Cursor, end: int | None) -> bool:
-        """Whether nothing more will be written to the file that was read up to `end`."""
-        return end is None
-
     def _lines(self, cursor: Cursor, end: int | None) -> tuple[list[bytes], Cursor]:
         file = self._file
         if file is None:
@@ -183,7 +184,7 @@ def _opened(path: Path) -> tuple[str, IO[bytes]] | None:
     for candidate in (path.with_name(plain), path.with_name(plain + ".gz")):
         try:
             file: IO[bytes] = (
-                gzip.open(candidate, "rb")  # type: ignore[assignment]
+                gzip.open(candidate, "rb")  # type: ignore[assignment]  # noqa: SIM115
                 if candidate.suffix == ".gz"
                 else candidate.open("rb")
             )

@@ -25,7 +25,9 @@ class Stdout:
         self._catalogues: set[str] = set()
         # opened anew, it has a lock of its own; a terminal or a socket cannot be, and has one writer or keeps its order
         try:
-            self._lock: int | None = os.open(f"/proc/self/fd/{_STDOUT}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._lock: int | None = os.open(
+                f"/proc/self/fd/{_STDOUT}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+            )
         except OSError:
             self._lock = None
 

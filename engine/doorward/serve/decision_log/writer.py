@@ -151,7 +151,9 @@ class Writer:
     def _give_up(self, kept: asyncio.Future[str]) -> None:
         if not kept.done():
             seconds = self._settings.timeout_seconds
-            kept.set_result(f"the decision log `{self._settings.file.name}` was not written within {seconds:g} s")
+            kept.set_result(
+                f"the decision log `{self._settings.file.name}` was not written within {seconds:g} s"
+            )
 
     def _lose(self, count: int, why: str) -> str:
         """Take note that decisions are not in the log; gives `why` where they are blocks for that."""
@@ -164,6 +166,10 @@ class Writer:
             return why
         counts.dropped += count
         return ""
+
+    def look(self) -> None:
+        """Have the thread look after the target now."""
+        self._queue.put(_Batch((), 0, None, None))
 
     async def close(self) -> None:
         """Write what waits, as far as that can be done, and give the target up."""
@@ -185,7 +191,9 @@ class Writer:
                 batches = self._gather()
                 try:
                     self._write(batches)
-                except Exception:  # a fault of ours: whoever waits must hear of it, and the thread must live on
+                except (
+                    Exception
+                ):  # a fault of ours: whoever waits must hear of it, and the thread must live on
                     _log.exception("the decision log failed")
                     self._answer(batches, "the decision log failed")
                     self._abandoned += sum(len(batch.made) for batch in batches)
