@@ -221,7 +221,8 @@ class _Compilation:
         report, request = self._said[source], self._requests.of(source.governs)
         names = self._offered.names(source.package)
         known = names | self._requests.fields(source.governs)
-        orderer = Orderer(report, known, whole=negates_whole_lines(source))
+        whole = negates_whole_lines(source)
+        orderer = Orderer(report, known, whole=whole)
 
         def ordered(part: AnyPart, order: Callable[[AnyPart], AnyPart]) -> AnyPart:
             before = len(report)
@@ -243,6 +244,7 @@ class _Compilation:
             module=module,
             names=names,
             request=request,
+            whole=whole and source.span.source.dialect == "rego",
             references=reads,
             mentions=keys_of(chain.from_iterable(reads.values())),
             asks_for_metadata=resolved.asks_for_metadata,

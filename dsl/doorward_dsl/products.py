@@ -33,6 +33,8 @@ class Checked:
     names: frozenset[str]
     """Of the rules of its package."""
     request: Type
+    whole: bool
+    """Whether it is Rego, and negates whole lines (see `apart`)."""
     references: Mapping[Part, tuple[Read, ...]]
     mentions: frozenset[Key]
     asks_for_metadata: bool

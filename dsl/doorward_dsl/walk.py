@@ -55,6 +55,7 @@ __all__ = [
     "every_of",
     "expr_terms",
     "head_terms",
+    "is_operand",
     "literal_terms",
     "open_terms",
     "open_vars",
@@ -160,6 +161,11 @@ def closure_heads(closure: Closure) -> tuple[Term, ...]:
     if isinstance(closure, Every):
         return (closure.value,) if closure.key is None else (closure.key, closure.value)
     return (closure.head,)
+
+
+def is_operand(closure: Closure) -> bool:
+    """Whether a closure is what the parser makes of an operand of `and`, `or` and the newer `not`: nobody wrote its head."""
+    return isinstance(closure, ArrayComprehension) and closure.head.span == closure.span
 
 
 def closure_body(closure: Closure) -> Body:

@@ -106,6 +106,10 @@ class Referring(Protocol):
     def request(self) -> Type:
         """The type of `input` in them."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is Rego, and negates whole lines."""
+
     def reads(self, part: Part) -> tuple[Read, ...]:
         """What one of them refers to."""
 
@@ -238,7 +242,8 @@ class _Inference:
         report: list[Diagnostic] = []
         kind: Type = ANY
         if alone and rule not in self._faulty:
-            kind = _rule(rule, TermTypes(self._documents, self._owners[rule].request, report))
+            owner = self._owners[rule]
+            kind = _rule(rule, TermTypes(self._documents, owner.request, report, whole=owner.whole))
         self._types[rule] = kind
         self._told.pop(rule, None)
         if report:

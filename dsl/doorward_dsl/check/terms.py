@@ -53,7 +53,7 @@ from doorward_dsl.types import (
     shown,
     union,
 )
-from doorward_dsl.walk import closure_heads, subterms
+from doorward_dsl.walk import Closure, closure_heads, is_operand, subterms
 
 __all__ = ["Documents", "TermTypes"]
 
@@ -86,20 +86,29 @@ class Documents(Protocol):
 class TermTypes:
     """Types within one rule, statement or query; what is wrong is appended to `report`.
 
-    `comparing`: a line `x == y` says as much of types as `x = y`. As in OPA, it does not in a query.
+    As in OPA, a line `x == y` says as much of types as `x = y`, but not in a query (`comparing`); and of what a module
+    negates as a whole (`whole`, see `apart`) only the references are looked at.
     """
 
     def __init__(
-        self, documents: Documents, request: Type, report: list[Diagnostic], *, comparing: bool = True
+        self,
+        documents: Documents,
+        request: Type,
+        report: list[Diagnostic],
+        *,
+        comparing: bool = True,
+        whole: bool = False,
     ) -> None:
         self._documents = documents
         self._request = request
         self._comparing = comparing
+        self._whole = whole
         self._variables: dict[str, Type] = {}
         self._matcher = Matcher(self.kind, self._variables)
         self._replaced = Replaced()
         self._only_references = False
-        """Within the body of `every`: as in OPA, what a line calls or compares is not looked at."""
+        """Within the body of `every`, and operands of `and` and `or`: as in OPA, what a line calls or compares is not
+        looked at."""
         self.report = report
 
     def clear(self) -> None:
@@ -149,7 +158,9 @@ class TermTypes:
 
     def _expr(self, expr: Expr, before: int) -> None:
         if isinstance(expr, Not):
+            around, self._only_references = self._only_references, self._only_references or self._whole
             self._expr(expr.expr, before)
+            self._only_references = around
         elif isinstance(expr, ExprTerm):
             self._expr_term(expr, before)
         elif isinstance(expr, Assign | Unify):
@@ -205,6 +216,9 @@ class TermTypes:
         if not self._matcher.bind(expr.value, values or ANY) and len(self.report) == before:
             self._mismatch(self.kind(expr.value), values, expr.span)
 
+    def _is_loose(self, closure: Closure) -> bool:
+        return is_operand(closure) and closure.span.source.dialect == "rego"
+
     def _match(self, left: Term, right: Term, span: Span, before: int) -> None:
         if self._only_references:
             return
@@ -228,7 +242,7 @@ class TermTypes:
     def visit(self, term: Term, *, top: bool = False) -> None:
         """Check a term and all its parts, and give the variables that references bind their types."""
         if isinstance(term, ArrayComprehension | SetComprehension | ObjectComprehension):
-            around, self._only_references = self._only_references, False
+            around, self._only_references = self._only_references, self._is_loose(term)
             self.body(term.body)
             self._only_references = around
             for head in closure_heads(term):
