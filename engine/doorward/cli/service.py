@@ -68,6 +68,13 @@ def serve(
     allow_anonymous: Annotated[
         bool, typer.Option("--allow-anonymous", help="Answer whoever reaches an address of the network.")
     ] = False,
+    decision_log: Annotated[
+        Path | None, typer.Option(help="File for the log of decisions, .jsonl, or `stdout`. Default none.")
+    ] = None,
+    decision_log_required: Annotated[
+        bool,
+        typer.Option("--decision-log-required", help="Block what cannot be logged on the disk."),
+    ] = False,
     max_message_bytes: Annotated[int | None, typer.Option(help="Largest message taken.")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Calls and streams under way at once.")] = None,
     max_waiting: Annotated[
@@ -108,6 +115,8 @@ def serve(
         "--tls-key": _from_here(tls_key),
         "--tls-client-ca": _from_here(tls_client_ca),
         "--allow-anonymous": allow_anonymous or None,
+        "--decision-log.file": _from_here(decision_log),
+        "--decision-log.required": decision_log_required or None,
         "--max-message-bytes": max_message_bytes,
         "--max-concurrent": max_concurrent,
         "--max-waiting": max_waiting,

@@ -15,9 +15,11 @@ import structlog
 from grpc_health.v1 import health as standard_health
 from grpc_reflection.v1alpha import reflection
 
+from doorward.engine import Engine
 from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
+from doorward.serve.decision_log import DecisionLog
 from doorward.serve.envoy.service import SERVICE as ENVOY
 from doorward.serve.envoy.service import EnvoyAuthorization
 from doorward.serve.http.application import HttpApplication, Route
@@ -87,8 +89,9 @@ class _Process:
         self.shadow = self.metrics.shadow = _shadow(settings)
         if self.shadow is not None:
             observers.append(self.shadow)
+        self.log = self.metrics.log = _decision_log(settings, self.revisions)
         self.point = DecisionPoint(
-            self.revisions, Catalogues(), most_aside=settings.max_waiting, observers=observers
+            self.revisions, Catalogues(), most_aside=settings.max_waiting, log=self.log, observers=observers
         )
         self.metrics.unanswered = self.point.unanswered
         self.service = DecisionService(
@@ -186,6 +189,8 @@ class _Process:
             self.callers.refresh()
             if self.hung_up.is_set():
                 self.hung_up.clear()
+                if self.log is not None:
+                    self.log.reopen()
                 with suppress(Exception):  # taken note of by `load`
                     await self.revisions.load()
             if self.post is not None:
@@ -204,6 +209,8 @@ class _Process:
         self.application.close()
         self.service.close()
         self.point.close()
+        if self.log is not None:
+            await self.log.close()
         if self.traces is not None:
             await asyncio.to_thread(self.traces.close)
 
@@ -280,6 +287,22 @@ def _shadow(settings: ServeSettings) -> Shadow | None:
         limits=_limits(settings),
         capabilities=_capabilities(settings),
     )
+
+
+def _decision_log(settings: ServeSettings, revisions: Revisions) -> DecisionLog | None:
+    if settings.decision_log is None:
+        return None
+
+    def engine() -> Engine | None:
+        return None if revisions.in_force is None else revisions.in_force.engine
+
+    try:
+        return DecisionLog(settings.decision_log, engine, workers=settings.workers)
+    except OSError as error:
+        path = settings.decision_log.file
+        raise ServeError(f"the decision log `{path}` cannot be opened: {error.strerror or error}") from None
+    except ImportError as error:
+        raise ServeError(f"the decision log needs an extra of the package, for `{error.name}`") from None
 
 
 def _limits(settings: ServeSettings) -> Limits:

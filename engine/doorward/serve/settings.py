@@ -14,6 +14,7 @@ from doorward.serve.configuration.section import (
     Words,
     is_loopback,
 )
+from doorward.serve.decision_log.settings import DecisionLogSettings
 from doorward.serve.envoy.settings import EnvoySettings
 from doorward.serve.http.settings import HttpSettings
 from doorward.serve.operations.settings import CallerSettings, LimitSettings, TelemetrySettings
@@ -39,6 +40,8 @@ class ServeSettings(Section):
     """HTTP addresses, for AuthZEN, the OPA-compatible API, health and metrics; or a section that says more."""
     envoy: EnvoySettings = EnvoySettings()
     """How Envoy's external authorization is answered."""
+    decision_log: DecisionLogSettings | None = None
+    """Where decisions are logged, `….jsonl` or `stdout`; or a section that says more."""
     workers: int = Field(default=1, ge=1, le=256)
     """Processes that answer on these addresses."""
     strict: bool = False

@@ -21,6 +21,8 @@ from prometheus_client.core import (
     Metric,
 )
 
+from doorward.serve.decision_log.log import DecisionLog
+from doorward.serve.decision_log.metrics import collected
 from doorward.serve.point import Code, Made
 from doorward.serve.policies.revisions import Revisions
 from doorward.serve.policies.shadow.observer import Shadow
@@ -60,6 +62,7 @@ class Metrics:
         self.unanswered: Mapping[Code, int] = {}
         """Requests without a decision, by code."""
         self.shadow: Shadow | None = None
+        self.log: DecisionLog | None = None
         self._revisions = revisions
         self._cells: dict[_Cell, list[int]] = {}
         self._sizes = [0] * (_LARGEST + 1)
@@ -122,6 +125,8 @@ class Metrics:
         yield from self._policies()
         if self.shadow is not None:
             yield from _of_shadow(self.shadow)
+        if self.log is not None:
+            yield from collected(self.log)
 
     def _policies(self) -> Iterator[Metric]:
         yield _counter(
