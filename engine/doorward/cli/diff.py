@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -41,7 +42,10 @@ def diff(
     old: Annotated[str, typer.Argument(help=_SIDE_HELP)],
     new: Annotated[str, typer.Argument(help=_SIDE_HELP)],
     requests: Annotated[
-        Path, typer.Argument(help="Decision log, JSON lines; or a folder of logs and of requests, *.json.")
+        Path,
+        typer.Argument(
+            help="Decision log, JSON lines, as it is or packed (.gz); or a folder of logs and of requests, *.json."
+        ),
     ],
     catalogue: Annotated[
         Path | None, typer.Option(help=f"Where the log holds none. {CATALOGUE_HELP}")
@@ -127,6 +131,6 @@ def _progress(requests: Path) -> Iterator[Callable[[], None]]:
 def _lines(requests: Path) -> int:
     """About how many requests there are."""
     if not requests.is_dir():
-        with requests.open("rb") as log:
+        with gzip.open(requests) if requests.suffix == ".gz" else requests.open("rb") as log:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: log.read(1 << 20), b""))
     return sum(1 if file.suffix == ".json" else _lines(file) for file in requests.rglob("*.json*"))

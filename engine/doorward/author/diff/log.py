@@ -13,14 +13,19 @@ A log is UTF-8 text, one JSON object a line:
   where there was none. Documents stand in lines of their own, before the decisions that name them:
   `{"kind": "catalogue", "catalogue": "<hash>", "document": {…}}`;
 - `kind`: `decision`, or absent, for a decision. Lines of kinds that a reader does not know, and members that it does
-  not know, are passed over.
+  not know, are passed over;
+- `erased`, `masked`: JSON pointers into the line, to what was taken out before it was written, and to what was written
+  over.
 
-Only `request` must be there. A request that stands alone, as in a file of its own, is decided as of now.
+Only `request` must be there, unless it was erased. A request that stands alone, as in a file of its own, is decided as of
+now. A last line that is cut short is passed over: somebody may be writing it.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,10 +42,19 @@ from doorward_dsl.diagnostics import DoorwardError
 
 __all__ = ["LogError", "Logged", "read_log"]
 
-_LONGEST: Final = 16 << 20
+_LONGEST: Final = 64 << 20
 """Bytes of one line."""
 
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+
+_PACKED: Final = ".jsonl.gz"
+_ENDINGS: Final = (".json", ".jsonl", _PACKED)
+
+_BEGINNING: Final = b'{"kind":'
+"""So begins the first line that the service writes."""
+
+_NEEDED: Final = ("/request", "/decision/effects")
+"""Where in a line that stands from which a decision follows."""
 
 
 class LogError(DoorwardError):
@@ -62,12 +76,18 @@ class Logged:
     verdict: str = ""
     """What was decided then; empty where that is not recorded."""
     revision: str = ""
+    withheld: bool = False
+    """Not all of the request is there, for some of it was masked."""
 
 
 @dataclass(slots=True)
 class _Catalogues:
     given: Catalogue | None
     known: dict[str, Catalogue] = field(default_factory=dict)
+
+    def learn(self, name: str, document: Any, place: str) -> None:
+        if name not in self.known:  # every file of a log has it
+            self.known[name] = _catalogue(orjson.dumps(document), place)
 
     def of(self, stated: Any, place: str) -> Catalogue | None:
         if stated is None or stated == "":
@@ -86,7 +106,8 @@ class _Catalogues:
 
 
 def read_log(path: Path, catalogue: Catalogue | None = None) -> Iterator[Logged]:
-    """Every request of a log file, in order, or of a folder of files: `*.jsonl` are logs, `*.json` one request each.
+    """Every request of a log file, in order, or of a folder of files: `*.jsonl` and `*.jsonl.gz` are logs, `*.json` one
+    request each.
 
     `catalogue` stands in for one that is not in the log. Raises LogError, OSError.
     """
@@ -94,8 +115,10 @@ def read_log(path: Path, catalogue: Catalogue | None = None) -> Iterator[Logged]
     if not path.is_dir():
         yield from _file(path, path.name, catalogues)
         return
-    files = sorted(file for file in path.rglob("*") if file.suffix in (".json", ".jsonl") and file.is_file())
-    for file in files:
+    files = {file for file in path.rglob("*") if file.name.endswith(_ENDINGS) and file.is_file()}
+    for file in sorted(files):
+        if file.name.endswith(_PACKED) and file.with_suffix("") in files:
+            continue  # being packed just now
         yield from _file(file, file.relative_to(path).as_posix(), catalogues)
 
 
@@ -103,28 +126,34 @@ def _file(path: Path, name: str, catalogues: _Catalogues) -> Iterator[Logged]:
     if path.suffix == ".json":
         yield _logged(_loaded(path.read_bytes(), name), name, catalogues)
         return
-    with path.open("rb") as lines:
+    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as lines:
         for number, line in enumerate(_bounded(lines, name), 1):
             if not line.strip():
                 continue
             place = f"{name}:{number}"
-            entry = _loaded(line, place)
+            try:
+                entry = _loaded(line, place)
+            except LogError:
+                if line.endswith(b"\n") or (number == 1 and not line.startswith(_BEGINNING)):
+                    raise
+                return
             kind = entry.get("kind", "decision")
             if kind == "catalogue":
-                catalogues.known[str(entry.get("catalogue"))] = _catalogue(
-                    orjson.dumps(entry.get("document")), place
-                )
+                catalogues.learn(str(entry.get("catalogue")), entry.get("document"), place)
             elif kind == "decision" or "request" in entry:
                 yield _logged(entry, place, catalogues)
 
 
 def _bounded(lines: Any, name: str) -> Iterator[bytes]:
     number = 0
-    while line := lines.readline(_LONGEST + 1):
-        number += 1
-        if len(line) > _LONGEST:
-            raise LogError(f"{name}:{number}: the line is longer than {_LONGEST} bytes")
-        yield line
+    try:
+        while line := lines.readline(_LONGEST + 1):
+            number += 1
+            if len(line) > _LONGEST:
+                raise LogError(f"{name}:{number}: the line is longer than {_LONGEST} bytes")
+            yield line
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise LogError(f"{name}: not a whole gzip file: {error}") from None
 
 
 def _loaded(text: bytes, place: str) -> dict[str, Any]:
@@ -141,6 +170,13 @@ def _logged(entry: Mapping[str, Any], place: str, catalogues: _Catalogues) -> Lo
     if "request" not in entry and "resource" in entry:
         return Logged(place, "", dict(entry), None, catalogues.given)
     request, decision = entry.get("request"), entry.get("decision")
+    withheld = any(
+        isinstance(place, str) and place.startswith(_NEEDED)
+        for part in ("erased", "masked")
+        for place in entry.get(part) or ()
+    )
+    if withheld and not isinstance(request, dict):
+        request = {}
     if not isinstance(request, dict):
         raise LogError(f"{place}: there is no `request`")
     decision = decision if isinstance(decision, dict) else {}
@@ -153,6 +189,7 @@ def _logged(entry: Mapping[str, Any], place: str, catalogues: _Catalogues) -> Lo
         effects=_effects(decision.get("effects") or (), place),
         verdict=str(decision.get("verdict") or ""),
         revision=str(entry.get("revision") or decision.get("revision") or ""),
+        withheld=withheld,
     )
 
 

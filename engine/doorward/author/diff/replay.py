@@ -35,7 +35,8 @@ def replay(
     `now_ns` is the instant of requests that name none; without it the present one, the same for all.
 
     What the world answered then (`effects`) is answered again; nothing is asked of it now. `progress` is called for each
-    request. Requests that are none are counted, and named by the first of them.
+    request. Requests that are none are counted, and named by the first of them. Of one that was masked when it was logged,
+    what is left is decided, if the old policies decide that as the whole was decided; otherwise it is only counted.
     """
     report = Report()
     timeless = not (reads_clock(old.program) or reads_clock(new.program))
@@ -59,12 +60,20 @@ def replay(
                     new.decide(one.request, catalogue=one.catalogue, now_ns=instant, replaying=effects),
                 )
             except InvalidRequest as error:
-                report.refuse(one, str(error))
+                if one.withheld:
+                    report.withhold()
+                else:
+                    report.refuse(one, str(error))
                 continue
             if len(known) >= _REMEMBERED:
                 known.clear()
             known[key] = pair
         before, after = pair
+        if one.withheld:
+            if one.verdict != before.verdict:  # it took what is not there to decide as then
+                report.withhold()
+                continue
+            report.masked += 1
         if one.verdict and one.verdict != before.verdict:
             report.unlike += 1
         report.add(Change(one, before, after, differences(before, after)))

@@ -70,6 +70,10 @@ class Report:
         self.refused = 0
         """Lines that are no access request to either."""
         self.first_refused = ""
+        self.masked = 0
+        """Requests that were masked in the log, and were decided without that."""
+        self.withheld = 0
+        """Requests that were masked in the log, and cannot be decided again without that."""
         self._groups: dict[Difference, Group] = {}
 
     def refuse(self, logged: Logged, why: str) -> None:
@@ -78,6 +82,11 @@ class Report:
         self.refused += 1
         if not self.first_refused:
             self.first_refused = f"{logged.place}: {why}"
+
+    def withhold(self) -> None:
+        """Take note of a request of which too much was masked."""
+        self.requests += 1
+        self.withheld += 1
 
     def add(self, change: Change) -> None:
         """Take note of one request."""
@@ -109,6 +118,8 @@ class Report:
             "unlike_the_log": self.unlike,
             "refused": self.refused,
             "first_refused": self.first_refused,
+            "masked": self.masked,
+            "withheld": self.withheld,
             "groups": [group.to_dict() for group in self.groups],
         }
 

@@ -38,6 +38,10 @@ def _lines(report: Report, color: bool, width: int) -> Iterator[str]:
         )
     if report.refused:
         yield paint(f"{report.refused} are no access request; the first: {report.first_refused}", "dim")
+    if report.masked:
+        yield paint(f"{report.masked} were decided without what the log masks", "dim")
+    if report.withheld:
+        yield paint(f"{report.withheld} cannot be decided again: the log masks too much of them", "dim")
     heading = ""
     for group in report.groups:
         if group.difference.kind != heading:
