@@ -220,6 +220,8 @@ QUERIES = [
     ("x := data.t.f(1) + 1; upper(x)", TYPE),
     ('x := [y | y := 1 + "a"]', TYPE),
     ("data.t = [1]", TYPE),
+    ("data.t[null]", TYPE),
+    ("data[x].p; x = 1", TYPE),
 ]
 
 

@@ -440,12 +440,12 @@ class TermTypes:
             child = None if key is None else node.children.get(key)
             if child is None:
                 value = self._documents.value(node)
-                if value is None:
-                    self._check_base(ref, described(node, data, part), index)
-                elif not node.children:
-                    self._check_path(value, ref, index)
+                if value is not None:
+                    self._check_path(ANY if node.children else value, ref, index)
+                elif node.children and not self._matcher.bind(part, STRING) and node.names_only:
+                    self.report.append(missing(self._documents.extent(node), STRING, ref, index))
                 else:
-                    self._check_path(ANY, ref, index)
+                    self._check_base(ref, described(node, data, part), index)
                 return
             node, data = child, within(data, part)
         if isinstance(self._documents.value(node), FunctionType):

@@ -52,6 +52,13 @@ class Node:
         package, length = node._package or ((), 0)
         return ("data", *package[:length], *reversed(names))
 
+    @property
+    def names_only(self) -> bool:
+        """Whether it has, or leads to, nothing but packages and rules that are named by one word."""
+        return self._parent is None and all(
+            child._parent is None or not child.children for child in self.children.values()
+        )
+
     def below(self) -> Iterator[Node]:
         """This node and every one below it."""
         waiting = [self]
