@@ -20,6 +20,7 @@ from doorward.cli import (
     explain,
     export,
     fmt,
+    log,
     lsp,
     new,
     repl,
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
     export.register(app)
     fmt.register(app)
     bundle.register(app)
+    log.register(app)
     lsp.register(app)
     for entry in sorted(entry_points(group="doorward.commands"), key=lambda entry: entry.name):
         entry.load()(app)
