@@ -25,11 +25,11 @@ PATIENCE = 30.0
 
 
 class Served:
-    """`doorward serve` on a directory, with what it said and ways to ask it."""
+    """`doorward serve` on a directory, or what the flags say, with what it said and ways to ask it."""
 
-    def __init__(self, policies: Path, *flags: str, listen: str = "127.0.0.1:0") -> None:
-        self.policies = policies
-        command = [sys.executable, "-m", "doorward", "serve", str(policies), "--listen", listen, *flags]
+    def __init__(self, policies: Path | None, *flags: str, listen: str = "127.0.0.1:0") -> None:
+        path = [] if policies is None else [str(policies)]
+        command = [sys.executable, "-m", "doorward", "serve", *path, "--listen", listen, *flags]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -87,7 +87,7 @@ class Served:
 
 
 @contextmanager
-def served(policies: Path, *flags: str, listen: str = "127.0.0.1:0") -> Iterator[Served]:
+def served(policies: Path | None, *flags: str, listen: str = "127.0.0.1:0") -> Iterator[Served]:
     """A served directory, ended by force if need be."""
     engine = Served(policies, *flags, listen=listen)
     try:
