@@ -47,7 +47,7 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(413, "too_large", f"the body is larger than {most} bytes", headers={"connection": "close"})
+    return Problem(413, "too_large", f"the body is larger than {most} bytes")
 
 
 def json_of(content: bytes, what: str) -> Any:

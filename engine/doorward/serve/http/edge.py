@@ -15,6 +15,8 @@ __all__ = ["Edge"]
 _log: Final = structlog.get_logger("doorward.serve")
 
 _REQUEST_ID: Final = "x-request-id"
+_PART: Final = 64 << 10
+"""Bytes of an answer that are sent at once."""
 
 
 class Edge:
@@ -40,6 +42,11 @@ class Edge:
                 begun = True
                 if request_id is not None:
                     MutableHeaders(scope=message)[_REQUEST_ID] = request_id
+            body = message.get("body", b"")
+            if len(body) > _PART:  # so that who does not take one part is not sent the next
+                for at in range(0, len(body) - _PART, _PART):
+                    await send({**message, "body": body[at : at + _PART], "more_body": True})
+                message["body"] = body[-(len(body) % _PART or _PART) :]
             await send(message)
 
         if self._under_way >= self._most:

@@ -111,10 +111,11 @@ class HttpServer:
 
 
 def _protocol(settings: HttpSettings, max_connections: int) -> type[asyncio.Protocol]:
-    """HTTP/1.1 with bounds that uvicorn's own has not: on connections, and on the time that the head of a request takes."""
+    """HTTP/1.1 with bounds that uvicorn's own has not: on connections, and on the time that a request takes to come."""
 
     class Bounded(H11Protocol):
-        _head: asyncio.TimerHandle | None = None
+        _timer: asyncio.TimerHandle | None = None
+        _waits_for: object = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -122,26 +123,39 @@ def _protocol(settings: HttpSettings, max_connections: int) -> type[asyncio.Prot
                 transport.abort()
                 return
             self.app_state = {**self.app_state, "transport": transport}
-            self._watch_head()
+            self._watch()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            self._watch_head()
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            self._let_be()
+            self._wait_for(None, 0)
 
-        def _watch_head(self) -> None:
-            """While it is still to come, it has so long from its beginning, however its bytes trickle in."""
-            if self.conn.their_state is not h11.IDLE:
-                self._let_be()
-            elif self._head is None:
-                self._head = self.loop.call_later(settings.header_seconds, self.transport.abort)
+        def timeout_keep_alive_handler(self) -> None:
+            self.transport.abort()  # to close it would wait for whoever does not take what was sent last
 
-        def _let_be(self) -> None:
-            if self._head is not None:
-                self._head.cancel()
-                self._head = None
+        def _watch(self) -> None:
+            """What is still to come has so long from its beginning, however its bytes trickle in."""
+            theirs, ours = self.conn.their_state, self.conn.our_state
+            if theirs is h11.IDLE and self.timeout_keep_alive_task is None:  # else that is what it waits for
+                self._wait_for(h11.IDLE, settings.header_seconds)
+            elif theirs is h11.SEND_BODY and ours is h11.DONE:  # a body of which nobody wants the rest
+                self._wait_for(h11.SEND_BODY, settings.body_seconds)
+            else:
+                self._wait_for(None, 0)
+
+        def _wait_for(self, what: object, seconds: float) -> None:
+            if what is self._waits_for:
+                return
+            if self._timer is not None:
+                self._timer.cancel()
+            self._waits_for = what
+            self._timer = None if what is None else self.loop.call_later(seconds, self.transport.abort)
 
     return Bounded
