@@ -24,6 +24,8 @@ from doorward_gateway.clock import system_clock
 from doorward_gateway.config import Config, EngineConfig, HostPort
 from doorward_gateway.control import ControlParts, ControlServer, Endpoint, control_api
 from doorward_gateway.credentials import CredentialStore
+from doorward_gateway.credentials.issuance import Issuance
+from doorward_gateway.credentials.tokens import TokenRedeemer
 from doorward_gateway.errors import ConfigError, GatewayError
 from doorward_gateway.identity import (
     Identities,
@@ -99,11 +101,14 @@ class Node:
                 credentials=engine_credentials(config.engine),
             )
         )
+        identities = _identities(config, stack)
+        issuance = Issuance(config, engine, credentials, recorder, system_clock)
         services = Services(
             engine=engine,
             recorder=recorder,
             approvals=approvals,
             credentials=credentials,
+            tokens=TokenRedeemer(identities, issuance),
             sessions=self.sessions,
             clock=system_clock,
             key=key,
@@ -121,7 +126,7 @@ class Node:
         )
         parts = ControlParts(
             config=config,
-            identities=_identities(config, stack),
+            identities=identities,
             engine=engine,
             credentials=credentials,
             approvals=approvals,

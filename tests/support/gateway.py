@@ -197,7 +197,7 @@ class Shop:
         """What has been recorded so far, oldest first."""
         lines = [
             orjson.loads(line)
-            for path in sorted((self.root / "record").rglob("*.jsonl"))
+            for path in sorted((self.root / "record").glob("segment-*.jsonl"))
             for line in path.read_bytes().splitlines()
         ]
         return [
@@ -263,7 +263,8 @@ class Shop:
             },
         }
         for section, values in self.options.items():
-            document[section] = {**document.get(section, {}), **values}  # type: ignore[dict-item]
+            whole = isinstance(values, list)
+            document[section] = values if whole else {**document.get(section, {}), **values}  # type: ignore[dict-item]
         (self.root / "gateway.yaml").write_text(yaml.safe_dump(document))
 
 

@@ -46,6 +46,10 @@ _LOST: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 """How a stream ends whose line or engine is gone, rather than that it was refused."""
 
 
+class _Ended(Exception):
+    """The stream ended while it was written to. What it ended with is lost: gRPC gives its own failure instead."""
+
+
 class _Asked:
     __slots__ = ("answer", "body", "catalogue", "deadline", "late", "name", "times", "want_facts")
 
@@ -190,7 +194,7 @@ class DecideStream:
     async def _converse(
         self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
     ) -> None:
-        """Write and read until one of the two ends, then end the other; raises what ended it."""
+        """Write and read until one of the two ends, then end the other; raises what ended it, unless it just ended."""
         tasks = [asyncio.create_task(self._read(stream)), asyncio.create_task(self._write(stream))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -198,7 +202,10 @@ class DecideStream:
             for task in tasks:
                 task.cancel()
             endings = await asyncio.gather(*tasks, return_exceptions=True)
-        for ending in endings:
+        reading, writing = endings
+        if isinstance(writing, _Ended):
+            return
+        for ending in (reading, writing):
             if isinstance(ending, Exception):
                 raise ending
 
@@ -225,7 +232,10 @@ class DecideStream:
                     if asked.want_facts:
                         request.want_facts = True
                 if batch.requests:
-                    await stream.write(batch)  # what arrives meanwhile makes up the next message
+                    try:
+                        await stream.write(batch)  # what arrives meanwhile makes up the next message
+                    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                        raise _Ended from None
 
     async def _read(
         self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]

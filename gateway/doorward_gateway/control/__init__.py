@@ -8,7 +8,7 @@ await server.close()
 from __future__ import annotations
 
 from doorward_gateway.control.api import control_api
-from doorward_gateway.control.parts import ControlParts, Decider, Endpoint
+from doorward_gateway.control.parts import ControlParts, Endpoint
 from doorward_gateway.control.server import ControlServer
 
-__all__ = ["ControlParts", "ControlServer", "Decider", "Endpoint", "control_api"]
+__all__ = ["ControlParts", "ControlServer", "Endpoint", "control_api"]

@@ -12,11 +12,10 @@ from starlette.responses import Response
 from doorward_gateway.approvals import Approval, ConsentWithheld, Operation, obtain_consent
 from doorward_gateway.attribution import MAX_ATTRIBUTION, Attribution
 from doorward_gateway.clock import rfc3339
-from doorward_gateway.config import Resource
 from doorward_gateway.control.parts import ApiError, ControlParts, Payload, answer, caller, payload
 from doorward_gateway.credentials import Issued
+from doorward_gateway.credentials.issuance import CredentialBlocked
 from doorward_gateway.identity import Identity
-from doorward_gateway.recording.bodies import decision_body
 from doorward_proto.v1 import decision_pb2 as pb
 
 __all__ = ["issue_credential"]
@@ -49,43 +48,19 @@ async def issue_credential(request: Request, parts: ControlParts) -> Response:
         attribution = Attribution.of(wanted.model_dump())
     except ValueError as error:
         raise ApiError(400, "invalid_request", str(error)) from None
-    document = _document(request, parts, identity, wanted.resource, resource, attribution)
-    decision = await _decide(parts, document)
-    if decision.verdict == pb.VERDICT_APPROVE:
-        decision = await _with_consent(request, parts, document, decision, attribution)
-    if decision.verdict not in (pb.VERDICT_ALLOW, pb.VERDICT_APPROVE):
-        await _refuse(parts, identity, wanted.resource, attribution, decision)
-    issued = await _issue(parts, identity, wanted.resource, resource, attribution, decision)
+    issuance = parts.issuance
+    address = "" if request.client is None else request.client.host
+    document = issuance.document(identity, wanted.resource, resource, attribution, address)
+    try:
+        decision = await issuance.decide(document)
+        if decision.verdict == pb.VERDICT_APPROVE:
+            decision = await _with_consent(request, parts, document, decision, attribution)
+        if decision.verdict not in (pb.VERDICT_ALLOW, pb.VERDICT_APPROVE):
+            await issuance.refuse(identity, wanted.resource, attribution, decision)
+        issued = await issuance.issue(identity, wanted.resource, resource, attribution, decision)
+    except CredentialBlocked as blocked:
+        raise ApiError(403, "blocked", blocked.message, reasons=blocked.reasons or None) from None
     return answer(_shown_once(parts, identity, issued), 201)
-
-
-def _document(
-    request: Request,
-    parts: ControlParts,
-    identity: Identity,
-    name: str,
-    resource: Resource,
-    attribution: Attribution,
-) -> dict[str, Any]:
-    session: dict[str, Any] = {"started_at": rfc3339(parts.clock()), **attribution.document()}
-    if request.client is not None:
-        session["client_address"] = request.client.host
-    return {
-        "principal": identity.document(),
-        "action": {"name": "issue_credential"},
-        "resource": {
-            "kind": resource.kind,
-            "name": name,
-            "environment": resource.environment,
-            "labels": dict(resource.labels),
-        },
-        "session": session,
-    }
-
-
-async def _decide(parts: ControlParts, document: dict[str, Any]) -> pb.Decision:
-    answer = await parts.engine.decide(document)
-    return answer.message
 
 
 async def _with_consent(
@@ -117,7 +92,7 @@ async def _with_consent(
             parts.approvals,
             decision,
             operation,
-            decide_again=lambda: _decide(parts, document),
+            decide_again=lambda: parts.issuance.decide(document),
             changed=changed,
             max_wait_ms=parts.config.approvals.max_wait,
         )
@@ -134,60 +109,6 @@ async def _with_consent(
         consent.cancel()
         client.cancel()
         await asyncio.gather(consent, client, return_exceptions=True)
-
-
-async def _refuse(
-    parts: ControlParts, identity: Identity, resource: str, attribution: Attribution, decision: pb.Decision
-) -> None:
-    body = decision_body(decision)
-    await parts.recorder.append(
-        "credential",
-        "",
-        {
-            "event": "refused",
-            "principal": identity.document(),
-            "resource": resource,
-            "attribution": attribution.document(),
-            "decision": body,
-        },
-    )
-    texts = [reason["text"] for reason in body["reasons"]] or ["no statement allows this"]
-    raise ApiError(403, "blocked", "; ".join(texts), reasons=body["reasons"])
-
-
-async def _issue(
-    parts: ControlParts,
-    identity: Identity,
-    name: str,
-    resource: Resource,
-    attribution: Attribution,
-    decision: pb.Decision,
-) -> Issued:
-    """Makes the credential and records it; one that could not be recorded is never shown and never good."""
-    config, credential = parts.config.credentials, decision.credential
-    if credential.role and credential.role not in resource.upstream.roles:
-        # An obligation that cannot be carried out is a block.
-        raise ApiError(
-            403, "blocked", f"policy gives the role `{credential.role}`, which `{name}` does not have"
-        )
-    issued = await parts.credentials.issue(
-        principal=identity.document(),
-        resource=name,
-        attribution=attribution,
-        ttl_ms=min(credential.ttl.ToMilliseconds() or config.default_ttl, config.max_ttl),
-        single_use=credential.single_use,
-        role=credential.role,
-    )
-    try:
-        await parts.recorder.append(
-            "credential",
-            "",
-            {"event": "issued", "grant": issued.grant.document(), "decision": decision_body(decision)},
-        )
-    except BaseException:
-        await asyncio.shield(parts.credentials.revoke(issued.grant.credential_id))
-        raise
-    return issued
 
 
 def _shown_once(parts: ControlParts, identity: Identity, issued: Issued) -> dict[str, Any]:

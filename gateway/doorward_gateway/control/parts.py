@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from doorward_gateway.approvals import ApprovalStore
-from doorward_gateway.client import Decision
 from doorward_gateway.clock import Clock, system_clock
 from doorward_gateway.config import Config
 from doorward_gateway.credentials import CredentialStore
+from doorward_gateway.credentials.issuance import Decider, Issuance
 from doorward_gateway.identity import Identities, Identity
 from doorward_gateway.recording import Recorder
 from doorward_gateway.sessions import SessionRegistry
@@ -24,7 +24,6 @@ from doorward_gateway.sessions import SessionRegistry
 __all__ = [
     "ApiError",
     "ControlParts",
-    "Decider",
     "Endpoint",
     "Payload",
     "Reason",
@@ -38,17 +37,6 @@ _MAX_BODY: Final = 65_536
 _BODY_TIMEOUT_S: Final = 5.0
 
 _P = TypeVar("_P", bound="Payload")
-
-
-class Decider(Protocol):
-    """The engine, as far as the control API needs it; an `AsyncClient` is one."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the last attempt to reach the engine succeeded."""
-
-    async def decide(self, document: Mapping[str, Any], catalogue: str = "") -> Decision:
-        """The decision on one access request; raises `EngineUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +61,11 @@ class ControlParts:
     sessions: SessionRegistry
     endpoint: Callable[[str], Endpoint]
     clock: Clock = system_clock
+
+    @property
+    def issuance(self) -> Issuance:
+        """The way from an identity to a credential."""
+        return Issuance(self.config, self.engine, self.credentials, self.recorder, self.clock)
 
 
 class ApiError(Exception):

@@ -1,4 +1,4 @@
-"""Letting a client in: encryption, start-up, and the one-time credential that it shows as its password."""
+"""Letting a client in: encryption, start-up, and what it shows as its password: a credential, or its identity's token."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from struct import unpack
 from typing import Final
 
 from doorward_gateway.attribution import Attribution
+from doorward_gateway.client import EngineUnavailable
 from doorward_gateway.credentials import CredentialStore, Grant
-from doorward_gateway.errors import CredentialRefused, StateUnavailable
+from doorward_gateway.credentials.issuance import CredentialBlocked
+from doorward_gateway.credentials.tokens import TokenRedeemer, is_token
+from doorward_gateway.errors import CredentialRefused, GatewayError, IdentityRefused
+from doorward_gateway.identity.model import MAX_TOKEN
 from doorward_gateway.postgres import messages
 from doorward_gateway.postgres.protocol import Authentication, Frontend, ProtocolViolation, SqlState
 from doorward_gateway.postgres.reports import Report
@@ -27,7 +31,7 @@ from doorward_gateway.postgres.wire import Wire
 
 __all__ = ["Admitted", "Entrance", "NotAdmitted"]
 
-_MAX_PASSWORD: Final = 4096
+_MAX_PASSWORD: Final = MAX_TOKEN + 64
 
 
 class NotAdmitted(StartupRefused):
@@ -61,6 +65,7 @@ class Entrance:
     """
 
     credentials: CredentialStore
+    tokens: TokenRedeemer
     resources: frozenset[str]
     tls: ssl.SSLContext | None
     plaintext: bool
@@ -91,7 +96,7 @@ class Entrance:
         raise ProtocolViolation("one request for encryption after another")
 
     async def admit(self, wire: Wire, startup: Startup) -> Admitted:
-        """Asks for the credential and redeems it. Raises as `first` does, and `NotAdmitted`."""
+        """Asks for the credential, or a token, and redeems it. Raises as `first` does, and `NotAdmitted`."""
         parameters, claims = vet(startup)
         if startup.needs_negotiation:
             newest = min(startup.version, NEWEST_VERSION)
@@ -102,10 +107,17 @@ class Entrance:
         if startup.resource not in self.resources:
             raise NotAdmitted.wrong(user, f"unknown resource `{startup.resource}`")
         try:
-            grant = await self.credentials.redeem(secret, startup.resource)
-        except CredentialRefused as refused:
+            if is_token(secret):
+                grant = await self.tokens.redeem(secret, startup.resource, claims, wire.address)
+            else:
+                grant = await self.credentials.redeem(secret, startup.resource)
+        except CredentialBlocked as blocked:
+            # who it is, is known by now: it may be told why
+            report = Report.fatal(SqlState.BLOCKED, f"doorward: blocked: {blocked.message}")
+            raise NotAdmitted(report, blocked.message) from None
+        except (CredentialRefused, IdentityRefused) as refused:
             raise NotAdmitted.wrong(user, refused.message) from None
-        except StateUnavailable as unavailable:
+        except (EngineUnavailable, GatewayError) as unavailable:
             raise StartupRefused.because(
                 SqlState.CANNOT_CONNECT_NOW, "doorward: the credential cannot be checked at the moment"
             ) from unavailable

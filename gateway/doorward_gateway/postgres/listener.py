@@ -9,7 +9,7 @@ import hmac
 import secrets
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -60,6 +60,7 @@ class Listener:
         }
         self._entrance = Entrance(
             credentials=services.credentials,
+            tokens=services.tokens,
             resources=frozenset(self._targets),
             tls=None if config.tls is None else server_context(config.tls),
             plaintext=config.allow_plaintext,
@@ -163,11 +164,10 @@ class Listener:
                 return pid
 
     async def _record_refusal(self, wire: Wire, startup: Startup | None, why: str) -> None:
-        peer: Any = wire.about("peername")
         body: RefusedBody = {
             "protocol": "postgres",
             "resource": "" if startup is None else startup.resource,
-            "client_address": f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "",
+            "client_address": wire.address,
             "reason": why,
         }
         try:

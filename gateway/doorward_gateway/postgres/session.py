@@ -19,6 +19,7 @@ from doorward_gateway.client import AsyncClient
 from doorward_gateway.clock import Clock, rfc3339
 from doorward_gateway.config import Resource
 from doorward_gateway.credentials import CredentialStore, Grant
+from doorward_gateway.credentials.tokens import TokenRedeemer
 from doorward_gateway.errors import RecordingUnavailable, StateUnavailable
 from doorward_gateway.postgres import messages
 from doorward_gateway.postgres.answer import Bounds
@@ -57,6 +58,7 @@ class Services:
     recorder: Recorder
     approvals: ApprovalStore
     credentials: CredentialStore
+    tokens: TokenRedeemer
     sessions: SessionRegistry
     clock: Clock
     key: bytes
@@ -104,7 +106,7 @@ class Session:
             principal=grant.principal,
             resource=target.name,
             started_at_ns=services.clock(),
-            client_address=_address(client),
+            client_address=client.address,
             end=self.end,
             attribution=settle_labels(grant.attribution, admitted.claims),
             credential_id=grant.credential_id,
@@ -331,8 +333,3 @@ class Session:
             "role": grant.role,
             "expires_at": rfc3339(grant.expires_at_ns),
         }
-
-
-def _address(wire: Wire) -> str:
-    peer = wire.about("peername")
-    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and len(peer) >= 2 else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from struct import unpack_from
 from typing import Final, TypeAlias
 
-from doorward_gateway.attribution import Attribution
+from doorward_gateway.attribution import MAX_ATTRIBUTION, Attribution
 from doorward_gateway.postgres.labels import labels_of
 from doorward_gateway.postgres.messages import Reader
 from doorward_gateway.postgres.protocol import ProtocolViolation, Request, SqlState
@@ -46,6 +46,7 @@ _PASSED_ON: Final = frozenset(
         *("lock_timeout", "search_path", "statement_timeout", "timezone", "transaction_timeout", "work_mem"),
     )
 )
+_PURPOSE: Final = "doorward.purpose"
 _LABEL: Final = "doorward."
 
 
@@ -181,7 +182,11 @@ def _text(reader: Reader) -> str:
 
 def _add(wanted: dict[str, str], claims: list[Attribution], name: str, value: str) -> None:
     key = name.lower()
-    if key.startswith(_LABEL):
+    if key == _PURPOSE:
+        # What a token is used for, which has no credential that says it. Where there is one, that counts.
+        if value.isprintable() and len(value) <= MAX_ATTRIBUTION:
+            claims.append(Attribution(purpose=value or None))
+    elif key.startswith(_LABEL):
         claims.append(labels_of(f"{key.removeprefix(_LABEL)}='{value}'"))
     elif key == "client_encoding":
         if value.strip("'\"").lower() not in _UTF8:

@@ -135,6 +135,12 @@ class Wire(asyncio.Protocol):
         """What the transport knows: `peername`, `sockname`, `ssl_object`."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
+    @property
+    def address(self) -> str:
+        """The other side, as `host:port`; empty where it has none."""
+        peer = self.about("peername")
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) and len(peer) >= 2 else ""
+
     def close(self) -> None:
         """Sends what is written and closes; a peer that does not take it is cut off after a while."""
         self._send()
