@@ -84,6 +84,24 @@ _QUERY_ANSWER: Final = {
 }
 
 
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_MANY: Final = {
+    "anyOf": [
+        {
+            "allOf": [
+                _ref("Evaluations"),
+                {"properties": {"evaluations": {"minItems": 1}}, "required": ["evaluations"]},
+            ]
+        },
+        {"allOf": [_ref("Evaluation"), {"properties": {"evaluations": {"type": "array", "maxItems": 0}}}]},
+    ]
+}
+"""Without evaluations it is a single one, and has to be whole."""
+
+
 @cache
 def openapi() -> dict[str, Any]:
     """The document. Shared: not to be changed."""
@@ -107,7 +125,7 @@ def openapi() -> dict[str, Any]:
                 "post": _operation(
                     "evaluations",
                     "Many access evaluations (AuthZEN)",
-                    _ref("Evaluations"),
+                    _MANY,
                     {"anyOf": [_ref("EvaluationsAnswer"), _ref("Answer")]},
                 )
             },
@@ -129,10 +147,6 @@ def openapi() -> dict[str, Any]:
         },
         "components": {"schemas": {**schemas["$defs"], "Problem": _PROBLEM}},
     }
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _operation(
