@@ -53,8 +53,9 @@ class LogRules:
     def __init__(self, engine: Engine) -> None:
         """Raises MaskFailed."""
         try:
-            self._mask = engine.prepare("data.system.log.mask")
-            self._drop = engine.prepare("data.system.log.drop")
+            # strict: a mask whose condition fails must not pass for one that does not hold
+            self._mask = engine.prepare("data.system.log.mask", strict_builtin_errors=True)
+            self._drop = engine.prepare("data.system.log.drop", strict_builtin_errors=True)
         except DoorwardError as error:
             raise MaskFailed(f"the rules cannot be asked: {type(error).__name__}") from None
 

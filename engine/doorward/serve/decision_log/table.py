@@ -33,4 +33,4 @@ select coalesce(line->>'id', line->>'catalogue'), coalesce(line->>'kind', 'decis
        line#>>'{{request,principal,id}}', line#>>'{{request,action,name}}', line#>>'{{request,resource,kind}}',
        line#>>'{{request,resource,name}}', line->>'revision', line
 from (select text::jsonb as line from unnest(%s::text[]) as text) as lines
-on conflict (id) do nothing"""  # noqa: S608 - the name of the table is checked, and an operator's
+on conflict do nothing"""  # noqa: S608 - the name of the table is checked, and an operator's
