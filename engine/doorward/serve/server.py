@@ -52,6 +52,9 @@ _log: Final = structlog.get_logger("doorward.serve")
 
 _SERVICE: Final = pb.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
+_MAX_WAIT_SECONDS: Final = 2
+"""After which a call that nobody came to look at is refused."""
+
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at what may have changed: files of tokens, and what other workers are to know."""
 
@@ -122,6 +125,10 @@ class _Process:
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_concurrent_streams", settings.limits.streams_per_connection),
+                # calls wait in the library while decisions keep the event loop busy, so it has to refuse them
+                ("grpc.server.max_pending_requests", settings.max_concurrent),
+                ("grpc.server.max_pending_requests_hard_limit", settings.max_concurrent),
+                ("grpc.server_max_unrequested_time_in_server", _MAX_WAIT_SECONDS),
                 # a second service on the same port would answer by other policies
                 ("grpc.so_reuseport", int(self.shared)),
                 # callers may make sure every few seconds that the line stands
