@@ -48,15 +48,14 @@ class FaultProxy:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.target = "127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        self.target = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.cut()
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        if self._open:
+            await asyncio.wait(self._open)
         await self._server.wait_closed()
 
     def cut(self) -> None:

@@ -48,6 +48,8 @@ _OPTIONS: Final = (
     # a peer that vanished without a word is noticed, and the stream opened anew
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # of the pings that measure the line as well, behind which no other is sent: a minute unless told otherwise
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.service_config", json.dumps(_RETRIES)),
 )
