@@ -1,7 +1,9 @@
 """One `DecideStream`, shared by all callers of a client.
 
-Whatever is waiting when the line is free goes out in one message: a lone request leaves at once, a thousand
-leave together. Nothing is delayed to make a batch.
+Whatever is waiting when the line is free goes out in one message, or in two where it is much: a lone request leaves at
+once, a hundred leave together. The line is free while the engine has less than two messages to answer: one that it works
+on, and one that is on its way. More would only wait there, each a message of its own, at many times what a request costs
+in company. Nothing is held back for longer than two milliseconds, for answers may have to wait for another host.
 
     ask ──► waiting ──► writer ──► stream ──► reader ──► the caller's future
                            └── the line breaks: asked again on the next one, or EngineUnavailable
@@ -38,6 +40,9 @@ OpenStream: TypeAlias = (
 
 _MAX_BATCH: Final = 256
 _MAX_BATCH_BYTES: Final = 2 << 20
+_FEW: Final = 16
+_MOST_UNANSWERED: Final = 2
+_LONGEST_HOLD: Final = 0.002
 _FIRST_RETRY: Final = 0.05
 _LAST_RETRY: Final = 1.0
 _ASKED_AT_MOST: Final = 2
@@ -89,6 +94,9 @@ class DecideStream:
         self._waiting: deque[_Asked] = deque()
         self._pending: dict[str, _Asked] = {}
         self._wake = asyncio.Event()
+        # messages of this line, by how many answers each has still to come
+        self._unanswered: deque[int] = deque()
+        self._room = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = math.inf
         self._answered = False
@@ -195,6 +203,7 @@ class DecideStream:
         self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
     ) -> None:
         """Write and read until one of the two ends, then end the other; raises what ended it, unless it just ended."""
+        self._unanswered.clear()
         tasks = [asyncio.create_task(self._read(stream)), asyncio.create_task(self._write(stream))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -216,9 +225,15 @@ class DecideStream:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                if len(self._unanswered) >= _MOST_UNANSWERED:
+                    await self._hold()
                 batch = pb.DecideBatchRequest()
                 size = 0
-                while self._waiting and len(batch.requests) < _MAX_BATCH and size < _MAX_BATCH_BYTES:
+                # half of many, while the engine has nothing to do: it decides these while the others are written, and the
+                # others while the first answers are read
+                many = not self._unanswered and len(self._waiting) > _FEW
+                most = min(_MAX_BATCH, (len(self._waiting) + 1) // 2) if many else _MAX_BATCH
+                while self._waiting and len(batch.requests) < most and size < _MAX_BATCH_BYTES:
                     asked = self._waiting.popleft()
                     if asked.answer.done():
                         continue  # nobody waits any more: do not ask
@@ -232,10 +247,19 @@ class DecideStream:
                     if asked.want_facts:
                         request.want_facts = True
                 if batch.requests:
+                    self._unanswered.append(len(batch.requests))
                     try:
                         await stream.write(batch)  # what arrives meanwhile makes up the next message
                     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                         raise _Ended from None
+
+    async def _hold(self) -> None:
+        self._room.clear()
+        timer = self._loop.call_later(_LONGEST_HOLD, self._room.set)
+        try:
+            await self._room.wait()
+        finally:
+            timer.cancel()
 
     async def _read(
         self, stream: grpc.aio.StreamStreamCall[pb.DecideBatchRequest, pb.DecideBatchResponse]
@@ -246,6 +270,17 @@ class DecideStream:
                 asked = self._pending.pop(response.request_id, None)
                 if asked is not None and not asked.answer.done():
                     asked.answer.set_result(response)
+            self._count(len(message.responses))
+
+    def _count(self, answers: int) -> None:
+        """Take note of answers: to the oldest messages, for so most engines answer."""
+        unanswered = self._unanswered
+        while unanswered and answers >= unanswered[0]:
+            answers -= unanswered.popleft()
+        if unanswered:
+            unanswered[0] -= answers
+        if len(unanswered) < _MOST_UNANSWERED:
+            self._room.set()
 
     def _ask_again(self, reason: str) -> None:
         """Put back what was not answered, in the order in which it came."""

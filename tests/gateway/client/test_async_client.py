@@ -245,9 +245,28 @@ async def test_answers_find_their_callers_in_any_order() -> None:
 async def test_what_waits_together_leaves_together() -> None:
     async with lying(honest) as (client, liar):
         await asyncio.gather(*[client.decide(b"%d" % n) for n in range(200)])
-        assert liar.messages == [200]
+        assert liar.messages == [100, 100]  # in two, so that one is decided while the other is on its way
         await client.decide(b"alone")
-        assert liar.messages == [200, 1]
+        assert liar.messages == [100, 100, 1]
+
+
+async def test_what_waits_for_an_engine_that_is_busy_leaves_together_and_does_not_wait_for_long() -> None:
+    owed: list[pb.DecideRequest] = []
+
+    async def from_the_third_on(message: pb.DecideBatchRequest) -> AsyncIterator[pb.DecideBatchResponse]:
+        owed.extend(message.requests)
+        if len(owed) > 2:
+            yield pb.DecideBatchResponse(responses=[yes(request) for request in owed])
+
+    async with lying(from_the_third_on) as (client, liar), asyncio.timeout(PATIENCE):
+        asked = []
+        for number in (1, 2):
+            asked.append(asyncio.create_task(client.decide(b"%d" % number)))
+            while len(liar.messages) < number:
+                await asyncio.sleep(0)
+        answers = await asyncio.gather(*asked, *[client.decide(b"%d" % n) for n in range(3, 40)])
+    assert [answer.message.decision_id for answer in answers] == [str(n) for n in range(1, 40)]
+    assert liar.messages == [1, 1, 37]
 
 
 async def test_large_requests_do_not_leave_in_one_message() -> None:
