@@ -59,14 +59,16 @@ async def test_an_engine_killed_and_restarted_under_load(policies: Path) -> None
 
 
 async def test_an_engine_that_stops_costs_nobody_a_decision_where_another_stands_in(policies: Path) -> None:
-    with served(policies) as first:
-        async with FaultProxy(first.target) as proxy:
-            async with AsyncClient(proxy.target, timeout=PATIENCE) as client, asking(client, 32) as told:
-                await told.more(answered=500)
-                with served(policies) as second:
-                    proxy.upstream = second.target
-                    assert await asyncio.to_thread(first.stop) == 0
-                    await told.more(answered=500)
+    with served(policies) as first, served(policies) as second:
+        async with (
+            FaultProxy(first.target) as proxy,
+            AsyncClient(proxy.target, timeout=PATIENCE) as client,
+            asking(client, 32) as told,
+        ):
+            await told.more(answered=500)
+            proxy.upstream = second.target
+            assert await asyncio.to_thread(first.stop) == 0
+            await told.more(answered=500)
     assert told.refused == 0
 
 
@@ -123,11 +125,14 @@ def every_second(faults: Sequence[Fault]) -> Callable[[int], Sequence[Fault]]:
 
 
 async def survives(engine: Served, faults: Sequence[Fault], timeout: float) -> None:  # noqa: ASYNC109
-    async with FaultProxy(engine.target, every_second(faults)) as proxy:
-        async with AsyncClient(proxy.target, timeout=timeout) as client, asking(client, 16) as told:
-            await until(lambda: proxy.connections > 2 * len(faults), "the last of the connections")
-            await told.more(answered=500)
-            assert client.connected
+    async with (
+        FaultProxy(engine.target, every_second(faults)) as proxy,
+        AsyncClient(proxy.target, timeout=timeout) as client,
+        asking(client, 16) as told,
+    ):
+        await until(lambda: proxy.connections > 2 * len(faults), "the last of the connections")
+        await told.more(answered=500)
+        assert client.connected
     assert told.longest < timeout + LATE
 
 
@@ -150,18 +155,17 @@ async def test_nothing_is_left_behind(engine: Served) -> None:
     def plan(number: int) -> Sequence[Fault]:
         return [Fault(BACK, 30_000, "cut")] if number < 80 else ()
 
-    async with FaultProxy(engine.target, plan) as proxy:
-        async with AsyncClient(proxy.target, timeout=5.0) as client:
-            async with asking(client, 16):
-                await until(lambda: proxy.connections >= 10)
-            tasks, files = len(asyncio.all_tasks()), process.num_fds()
-            async with asking(client, 16):
-                await until(lambda: proxy.connections > 80)
-            stream = client._stream
-            assert stream is not None
-            # of seventy lines not one each: some belong to the line that stands
-            await until(lambda: not stream._pending and len(asyncio.all_tasks()) < tasks + 10)
-            await until(lambda: process.num_fds() < files + 10)
+    async with FaultProxy(engine.target, plan) as proxy, AsyncClient(proxy.target, timeout=5.0) as client:
+        async with asking(client, 16):
+            await until(lambda: proxy.connections >= 10)
+        tasks, files = len(asyncio.all_tasks()), process.num_fds()
+        async with asking(client, 16):
+            await until(lambda: proxy.connections > 80)
+        stream = client._stream
+        assert stream is not None
+        # of seventy lines not one each: some belong to the line that stands
+        await until(lambda: not stream._pending and len(asyncio.all_tasks()) < tasks + 10)
+        await until(lambda: process.num_fds() < files + 10)
     await until(lambda: {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"engine-stream"}))
 
 
