@@ -24,6 +24,7 @@ from doorward.compile.tree import function_at
 from doorward.run.context import CallContext
 from doorward.run.effects import GRANTED_TO_QUERIES
 from doorward.run.errors import BudgetExceeded
+from doorward.run.joins import Indexes
 from doorward.run.values import UNDEFINED, Value
 from doorward_dsl.program import Program
 from doorward_dsl.source import NOWHERE
@@ -71,6 +72,8 @@ class Compiled:
     ) -> None:
         self.program = program
         self.data = data
+        self.indexes = Indexes()
+        """Those that evaluations have made over the data."""
         self._options = options
         library = Library(
             program,
@@ -124,7 +127,7 @@ class Compiled:
         `call` is fresh; `replacing` puts other things in the place of data and functions in it. Never raises for what a
         policy or a request does: errors are among the findings.
         """
-        call.input, call.data = document, self.data
+        call.input, call.data, call.indexes = document, self.data, self.indexes
         if replacing is not None:
             replacing(call)
         findings = Findings()
@@ -182,7 +185,7 @@ class Compiled:
         undefined.
         """
         context = call if call is not None else CallContext(strict=False, grants=GRANTED_TO_QUERIES)
-        context.input, context.data = input, self.data
+        context.input, context.data, context.indexes = input, self.data, self.indexes
         answers: list[dict[str, Value]] = run(self.prepare(body), context)
         return answers
 

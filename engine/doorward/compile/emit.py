@@ -18,6 +18,7 @@ from doorward.compile.names import Names
 from doorward.compile.outline import Table
 from doorward.compile.plan import Block, Const, Local, Operand, Step
 from doorward.compile.python import assigned
+from doorward.run.joins import FEW
 
 __all__ = ["Emitter"]
 
@@ -198,6 +199,7 @@ class Emitter(LoopWriter):
         unpaid = self.unpaid
         out: list[ast.stmt] = []
         first: list[ast.stmt] = []
+        kept: plan.Kept | None = None
         match step:
             case plan.Walk(to, name, args):
                 outputs = self.temporary()
@@ -207,6 +209,9 @@ class Emitter(LoopWriter):
                 names = [f"v{to.id}"]
             case plan.Scan():
                 before, names, source, first = self.scan(step, rest)
+                kept = step.join.kept if step.join is not None and self.is_joined(step) else None
+                if kept is not None:
+                    out += self._recalled(kept, give_up)
                 out += before
             case _:
                 raise AssertionError(f"not a loop: {step!r}")
@@ -222,9 +227,29 @@ class Emitter(LoopWriter):
         self.unpaid = unpaid
         w.line = line
         out.append(w.loop(names, source, [*first, *inner] or [w.skip()]))
+        if kept is not None:
+            out.append(self._remembered(kept, source))
         if done is not None:
             out.append(w.when(done(), [w.leave()]))
         return out
+
+    def _recalled(self, kept: plan.Kept, give_up: Leave) -> list[ast.stmt]:
+        """Takes the result of an earlier round, if there is one."""
+        w = self.write
+        results, found = w.load(self._once[kept.number]), self.temporary()
+        recall = w.assign(found, w.call("h_recall", results, self.wanted(kept.by)))
+        take = w.when(
+            w.other(w.load(found), w.load("U")), [w.assign(f"v{kept.to.id}", w.load(found)), give_up()]
+        )
+        return [w.when(w.other(results, w.constant(None)), [recall, take])]
+
+    def _remembered(self, kept: plan.Kept, members: ast.expr) -> ast.stmt:
+        """Keeps the result of this round, where it was worth more than finding it again."""
+        w = self.write
+        name = self._once[kept.number]
+        many = w.compare(w.call("len", members), ast.Gt(), w.constant(FEW))
+        result = w.call("h_remember", w.load(name), self.wanted(kept.by), w.load(f"v{kept.to.id}"))
+        return w.when(w.both(w.has_type(members, "tuple"), many), [w.assign(name, result)])
 
     # --- steps ---
 

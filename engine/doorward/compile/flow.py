@@ -30,7 +30,11 @@ def taken_by(step: Step) -> Iterator[Operand]:
             yield source
         case plan.Defined(source) | plan.Settle(_, source) | plan.Truthy(source) | plan.Shape(_, source):
             yield source
-        case plan.Scan(_, _, source) | plan.ForAll(_, _, source):
+        case plan.Scan(_, _, source, join=join):
+            yield source
+            if join is not None:
+                yield from join.wanted
+        case plan.ForAll(_, _, source):
             yield source
         case plan.MakeArray(_, items) | plan.MakeSet(_, items):
             yield from items

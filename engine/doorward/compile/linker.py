@@ -9,7 +9,7 @@ from typing import Any, Final
 from doorward.compile.outline import UnitKind
 from doorward.compile.parts import Part
 from doorward.compile.tree import Node
-from doorward.run import access, documents, lookup, mocks
+from doorward.run import access, documents, joins, lookup, mocks
 from doorward.run.documents import Place
 from doorward.run.errors import BuiltinError, TypeMismatchError
 from doorward.run.lookup import Functions, Prefixes
@@ -42,6 +42,8 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_get": access.get,
     "h_is_collection": access.is_collection,
     "h_is_member": access.is_member,
+    "h_joined": joins.joined,
+    "h_joined_pairs": joins.joined_pairs,
     "h_key": key,
     "h_mock": mocks.mock,
     "h_mock_of": mocks.mock_of,
@@ -53,6 +55,8 @@ _HELPERS: Final[dict[str, Any]] = {
     "h_put": access.put,
     "h_put_at": access.put_at,
     "h_put_member_at": access.put_member_at,
+    "h_recall": joins.recall,
+    "h_remember": joins.remember,
     "h_replace_data": mocks.replace_data,
     "h_settle": documents.settle,
     "h_settle_object": access.settle_object,

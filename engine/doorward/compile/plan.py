@@ -37,6 +37,8 @@ __all__ = [
     "FunctionCall",
     "Get",
     "Input",
+    "Join",
+    "Kept",
     "Local",
     "MakeArray",
     "MakeObject",
@@ -164,6 +166,30 @@ class RuleCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What comes out of the block around a loop depends on what the loop's join wants, and on nothing else that changes
+    from round to round of the loops around it, since the `OnceAgain` of this number: it is kept in `to`, by the wanted.
+    """
+
+    number: int
+    to: Local
+    by: tuple[Operand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Only those members of a loop can lead to an answer that have at each path of `by` what is `wanted` there.
+
+    `lasting`: the collection is part of the base document, or a constant. The tests stand in the loop all the same.
+    """
+
+    by: tuple[tuple[str | int, ...], ...]
+    wanted: tuple[Operand, ...]
+    lasting: bool
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """A loop over the members of a collection; over nothing when the value is none.
 
@@ -178,6 +204,7 @@ class Scan:
     ordered: bool
     branch: bool
     span: Span
+    join: Join | None = None
 
 
 @dataclass(frozen=True, slots=True)

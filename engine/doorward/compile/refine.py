@@ -4,7 +4,8 @@ The steps of a block come out as others that give the same answers and fail wher
 
 - members read one after the other become one `Read` along a path;
 - a `sprintf` whose template is known becomes a `Format`;
-- what comes out the same in every round of a loop is worked out `Once`.
+- what comes out the same in every round of a loop is worked out `Once`;
+- loops that look for equal members are joined (see `joins`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, NamedTuple
 
 from doorward.compile import plan
 from doorward.compile.flow import count_uses, made_by, uses_of
+from doorward.compile.joins import join_loops
 from doorward.compile.plan import Block, Const, Local, Operand, Read, Step
 
 __all__ = ["refine"]
@@ -29,10 +31,15 @@ _VERB: Final = re.compile(r"%(.)", re.DOTALL)
 _PLAIN_VERBS: Final = frozenset("sdv")
 
 
-def refine(block: Block) -> Block:
-    """The block with what it can be spared left out. Blocks that run in one function are refined as one."""
+def refine(block: Block, *, repeated: bool = False) -> Block:
+    """The block with what it can be spared left out. Blocks that run in one function are refined as one.
+
+    `repeated`: it may run more than once in an evaluation, as that of a function does.
+    """
+    numbers = count()
+    block = join_loops(block, numbers, repeated=repeated)
     uses = _Uses(count_uses(block), Counter(_sources(block.steps)))
-    return _block(block, uses, count())
+    return _block(block, uses, numbers)
 
 
 class _Uses(NamedTuple):
@@ -189,7 +196,8 @@ def _once(steps: Sequence[Step], numbers: Iterator[int]) -> list[Step]:
     for step in steps:
         looping = isinstance(step, (plan.Scan, plan.Walk))
         depth = max((depth_of.get(local.id, 0) for local in uses_of(step)), default=0)
-        if looping or isinstance(step, (plan.With, plan.EndWith)) or elsewhere or depth == len(loops):
+        apart = looping or isinstance(step, (plan.With, plan.EndWith, plan.OnceAgain))
+        if apart or elsewhere or depth == len(loops):
             close()
             if looping:
                 loops.append(len(out))

@@ -107,8 +107,10 @@ def _step(step: Step, names: dict[int, str]) -> Iterator[str]:
             yield f"v{to.id} = all of {_operand(source)}"
         case plan.RuleCall(to, unit):
             yield f"v{to.id} = {names.get(unit, f'unit {unit}')}"
-        case plan.Scan(index, value, source, ordered):
+        case plan.Scan(index, value, source, ordered, _, _, join):
             parts = ", ".join(f"v{local.id}" if local is not None else "_" for local in (index, value))
+            if join is not None:
+                yield from _join(join)
             yield f"for {parts} in {_operand(source)}{' in order' if ordered else ''}"
         case plan.Walk(to, name, args):
             yield f"for v{to.id} in {name}({_operands(args)})"
@@ -157,6 +159,16 @@ def _step(step: Step, names: dict[int, str]) -> Iterator[str]:
             yield f"with {', '.join(map(_change, changes))}"
         case plan.EndWith():
             yield "end with"
+
+
+def _join(join: plan.Join) -> Iterator[str]:
+    keys = " and ".join(
+        f"{'.'.join(('member', *map(str, path)))} is {_operand(wanted)}"
+        for path, wanted in zip(join.by, join.wanted, strict=True)
+    )
+    yield f"join where {keys}{', by an index that stays with the data' if join.lasting else ''}"
+    if join.kept is not None:
+        yield f"v{join.kept.to.id} is kept by {_operands(join.kept.by)}, as once {join.kept.number}"
 
 
 def _change(change: plan.ReplaceInput | plan.ReplaceData | plan.MockFunction) -> str:

@@ -55,8 +55,9 @@ def plan_unit(
                 _plan_chain(placed, kind, params, [(one.place, one.body <= at) for one in shared], program)
                 for at, placed in enumerate(defining)
             ]
-    done = tuple(_refined(chain) for chain in chains)
-    default = _refined(default) if default is not None else None
+    repeated = kind == "function"
+    done = tuple(_refined(chain, repeated=repeated) for chain in chains)
+    default = _refined(default, repeated=repeated) if default is not None else None
     return Unit(number, kind, path, params, done, default, tables, document.rules[0].rule.span, shared)
 
 
@@ -92,8 +93,9 @@ def _shared(chains: Sequence[Chain], params: int, *, all_run: bool) -> tuple[Sha
     return tuple(Shared(place, Local(params + n), at) for n, (place, at) in enumerate(first.items()))
 
 
-def _refined(chain: Chain) -> Chain:
-    return replace(chain, bodies=tuple(replace(body, block=refine(body.block)) for body in chain.bodies))
+def _refined(chain: Chain, *, repeated: bool) -> Chain:
+    bodies = [replace(body, block=refine(body.block, repeated=repeated)) for body in chain.bodies]
+    return replace(chain, bodies=tuple(bodies))
 
 
 def _plan_body(

@@ -49,7 +49,9 @@ class PreparedQuery:
         """
         self.query = query
         grants = granted_to_queries(capabilities)
-        self._context = contexts_of(limits, strict=strict, grants=grants, data=compiled.data)
+        self._context = contexts_of(
+            limits, strict=strict, grants=grants, data=compiled.data, indexes=compiled.indexes
+        )
         body = compile_query(parse_query(query), compiled.program, capabilities=capabilities, within=within)
         self._answers = compiled.prepare(body)
         self._value: Function | None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from doorward.run.budget import Budget, Limits
 from doorward.run.effects import NOTHING_GRANTED, Effect, Effects, Grants
 from doorward.run.values import UNDEFINED, Value
+
+if TYPE_CHECKING:
+    from doorward.run.joins import Indexes
 
 __all__ = ["FIXED", "CallContext", "contexts_of"]
 
@@ -42,6 +45,8 @@ class CallContext(Budget):
     memo: dict[int, Value]
     input: Value = UNDEFINED
     data: Value = None
+    indexes: Indexes | None = None
+    """Those over the base documents, which live as long as `data` does; None where it is this evaluation's own."""
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class _Nested(CallContext):
         self.mocks = outer.mocks
         self.input = outer.input
         self.data = outer.data
+        self.indexes = outer.indexes
 
     @property
     def left(self) -> int:
@@ -141,7 +147,9 @@ class _Nested(CallContext):
         return self._outer.cache
 
 
-def contexts_of(limits: Limits, *, strict: bool, grants: Grants, data: Value) -> type[CallContext]:
+def contexts_of(
+    limits: Limits, *, strict: bool, grants: Grants, data: Value, indexes: Indexes
+) -> type[CallContext]:
     """A class of contexts that have all this in common; of one made by calling it without arguments, `input` and
     `memo` are still to be set. Making one costs a third of what `CallContext` costs.
     """
@@ -152,5 +160,6 @@ def contexts_of(limits: Limits, *, strict: bool, grants: Grants, data: Value) ->
         "strict": strict,
         "grants": grants,
         "data": data,
+        "indexes": indexes,
     }
     return type("CallContext", (CallContext,), shared)

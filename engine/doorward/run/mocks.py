@@ -78,6 +78,7 @@ def replace_data(
 ) -> None:
     """Put a value at a path of `data`, over the base document and over all rules at and below it."""
     call.data = patch(call.data, path, value)
+    call.indexes = None
     known = call.memo.get(FIXED)
     paths, before = ((), {}) if known is None else (known.paths, known.units)
     fixed = Fixed((*paths, path), {**before, **{unit: subpart(value, rest) for unit, rest in units}})

@@ -23,7 +23,7 @@ def _few(steps: int = 20_000, wall_ms: int = 30_000) -> CallContext:
     [
         "q contains [a, b, c] if { some a in input; some b in input; some c in input }",
         "q := [1 | input[_]; input[_]; input[_]]",
-        "q := {x: y | some x in input; some y in input; some _ in input; y == x}",
+        "q := {[x, y]: 1 | some x in input; some y in input; some _ in input; y != x}",
         "q if every a in input { every b in input { some c in input; c != a + b + 1000 } }",
         "q if { some a in input; some b in input; some c in input; a + b + c == 1000 }",
         "q := count([1 | walk(input, _); walk(input, _); walk(input, _)])",
