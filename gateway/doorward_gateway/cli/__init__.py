@@ -12,14 +12,17 @@ from doorward_gateway.cli.approvals import approvals
 from doorward_gateway.cli.credential import credential
 from doorward_gateway.cli.gateway import gateway
 from doorward_gateway.cli.kill import kill
+from doorward_gateway.cli.login import login, logout
 from doorward_gateway.cli.record import replay, sessions, verify
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `gateway`, `credential`, `approvals`, `sessions`, `kill`, `replay` and `verify`."""
+    """Adds `gateway`, `login`, `logout`, `credential`, `approvals`, `sessions`, `kill`, `replay` and `verify`."""
     app.command()(gateway)
+    app.command()(login)
+    app.command()(logout)
     app.add_typer(credential, name="credential")
     app.add_typer(approvals, name="approvals")
     app.command()(sessions)

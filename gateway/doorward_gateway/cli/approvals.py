@@ -27,7 +27,7 @@ def list_waiting(
 ) -> None:
     """Show what waits for your consent, and what you wait for yourself."""
     path = "/v1/approvals?all=true" if everything else "/v1/approvals"
-    document = call(gateway, "GET", path, read_token(token_file))
+    document = call(gateway, "GET", path, read_token(token_file, gateway))
     if as_json:
         print_json(document)
     elif not document["approvals"]:
@@ -40,7 +40,7 @@ def list_waiting(
 def show(approval: _Id, gateway: GatewayUrl, token_file: TokenFile = None, as_json: AsJson = False) -> None:
     """Show one request with everything that happened to it."""
     path = f"/v1/approvals/{quote(approval, safe='')}"
-    document = call(gateway, "GET", path, read_token(token_file))
+    document = call(gateway, "GET", path, read_token(token_file, gateway))
     if as_json:
         print_json(document)
         return
@@ -59,7 +59,7 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Let one waiting operation go on, once. Exit status: 0 done, 1 not yours to give or too late."""
-    _decide(approval, "approve", gateway, reason, read_token(token_file), as_json)
+    _decide(approval, "approve", gateway, reason, read_token(token_file, gateway), as_json)
 
 
 @approvals.command()
@@ -71,7 +71,7 @@ def refuse(
     as_json: AsJson = False,
 ) -> None:
     """Refuse one waiting operation. Exit status: 0 done, 1 not yours to give or too late."""
-    _decide(approval, "refuse", gateway, reason, read_token(token_file), as_json)
+    _decide(approval, "refuse", gateway, reason, read_token(token_file, gateway), as_json)
 
 
 def _decide(approval: str, verb: str, gateway: str, reason: str, token: str, as_json: bool) -> None:

@@ -52,7 +52,7 @@ def issue(
         "trace_id": trace_id,
     }
     body = {"resource": resource, "purpose": purpose, **{k: v for k, v in attribution.items() if v}}
-    issued = call(gateway, "POST", "/v1/credentials", read_token(token_file), body, wait=True)
+    issued = call(gateway, "POST", "/v1/credentials", read_token(token_file, gateway), body, wait=True)
     if as_json:
         print_json(issued)
     elif export is not None:
@@ -77,7 +77,7 @@ def list_live(
 ) -> None:
     """Show your live credentials, or as an operator everybody's. Secrets are never shown again."""
     path = "/v1/credentials?all=true" if everything else "/v1/credentials"
-    document = call(gateway, "GET", path, read_token(token_file))
+    document = call(gateway, "GET", path, read_token(token_file, gateway))
     if as_json:
         print_json(document)
         return
@@ -97,7 +97,9 @@ def revoke(
 ) -> None:
     """Make a credential useless from now on; `doorward kill` also ends the sessions that it let in."""
     path = f"/v1/credentials/{quote(name, safe='')}/revoke"
-    document = call(gateway, "POST", path, read_token(token_file), {"reason": reason} if reason else {})
+    document = call(
+        gateway, "POST", path, read_token(token_file, gateway), {"reason": reason} if reason else {}
+    )
     if as_json:
         print_json(document)
     else:

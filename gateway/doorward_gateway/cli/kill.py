@@ -47,7 +47,7 @@ def kill(
         path, body = "/v1/kill", {**given, **body}
     else:
         fail("name either one session, or what the sessions have in common", USAGE)
-    document = call(gateway, "POST", path, read_token(token_file), body)
+    document = call(gateway, "POST", path, read_token(token_file, gateway), body)
     if as_json:
         print_json(document)
     else:

@@ -53,7 +53,7 @@ def sessions(
         else:
             console().print(session_table(found))
     elif gateway is not None:
-        document = call(gateway, "GET", "/v1/sessions", read_token(token_file))
+        document = call(gateway, "GET", "/v1/sessions", read_token(token_file, gateway))
         if as_json:
             print_json(document)
         else:

@@ -64,34 +64,46 @@ def console() -> Console:
     return Console(highlight=False, width=width, emoji=False, markup=False)
 
 
-def read_token(file: Path | None) -> str:
-    """The caller's token; ends the command with `USAGE` if there is none."""
+def read_token(file: Path | None, gateway: str) -> str:
+    """The caller's token: of the file, of the environment, or of the login at that gateway.
+
+    Ends the command with `USAGE` if there is none.
+    """
     if file is not None:
         try:
             token = file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             fail(f"cannot read the token file `{file}`: {error}", USAGE)
     else:
-        token = os.environ.get("DOORWARD_TOKEN", "").strip()
+        token = os.environ.get("DOORWARD_TOKEN", "").strip() or _token_of_login(gateway)
     if not token:
-        fail("no token: set DOORWARD_TOKEN, or name a file by --token-file", USAGE)
+        fail("no token: use `doorward login`, set DOORWARD_TOKEN, or name a file by --token-file", USAGE)
     if not token.isascii() or not token.isprintable():
         fail("the token has characters that no token has", USAGE)
     return token
+
+
+def _token_of_login(gateway: str) -> str:
+    from doorward_gateway.cli.logins import token_of_login
+
+    try:
+        return token_of_login(gateway)
+    except OSError as error:
+        fail(f"cannot read or keep the login: {error}", UNAVAILABLE)
 
 
 def call(
     gateway: str,
     method: str,
     path: str,
-    token: str,
+    token: str = "",
     body: Mapping[str, Any] | None = None,
     *,
     wait: bool = False,
 ) -> dict[str, Any]:
     """Calls the control API and returns its answer; ends the command when that is an error.
 
-    With `wait`, for as long as it takes: a person may have to consent first.
+    `token` may be empty for what needs none. With `wait`, for as long as it takes: a person may have to consent first.
     """
     import httpx
 
@@ -101,7 +113,7 @@ def call(
             method,
             gateway.rstrip("/") + path,
             json=body,
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
             trust_env=False,
         )

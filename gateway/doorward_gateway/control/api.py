@@ -11,6 +11,8 @@
     POST /v1/sessions/{id}/kill       {"reason"?}; revokes its credential          200  404
     POST /v1/kill                     {"principal"?, "credential"?, "resource"?,
                                        "run"?, "reason"?}: all that match          200  403
+    GET  /v1/whoami                   who the token names, and until when          200
+    GET  /v1/login                    where one gets a token; needs none           200
     GET  /healthz, /readyz            alive; able to decide and to record          200  503
 
 Every error is `{"error": {"code": …, "message": …}}`; 401 for a token that names nobody; 400, 408 and 413 for a
@@ -33,6 +35,7 @@ from doorward_gateway.client import EngineUnavailable
 from doorward_gateway.control.approvals import approve, list_approvals, refuse, show_approval
 from doorward_gateway.control.credentials import list_credentials, revoke_credential
 from doorward_gateway.control.issue import issue_credential
+from doorward_gateway.control.login import how_to_log_in, who_am_i
 from doorward_gateway.control.parts import ApiError, ControlParts, answer
 from doorward_gateway.control.sessions import kill, kill_session, list_sessions
 from doorward_gateway.errors import (
@@ -73,6 +76,8 @@ def control_api(parts: ControlParts) -> Starlette:
             route("/v1/sessions", "GET", list_sessions),
             route("/v1/sessions/{id}/kill", "POST", kill_session),
             route("/v1/kill", "POST", kill),
+            route("/v1/whoami", "GET", who_am_i),
+            route("/v1/login", "GET", how_to_log_in),
             route("/healthz", "GET", _healthz),
             route("/readyz", "GET", _readyz),
         ],

@@ -48,7 +48,7 @@ async def refuse(request: Request, parts: ControlParts) -> Response:
 
 
 def _concerns(approval: Approval, identity: Identity, parts: ControlParts) -> bool:
-    asked = approval.operation.principal.get("id") == identity.id
+    asked = identity.is_of(approval.operation.principal)
     may_decide = not identity.groups.isdisjoint(approval.requirement.groups)
     return asked or may_decide or is_operator(identity, parts)
 

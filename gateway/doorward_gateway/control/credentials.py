@@ -27,7 +27,7 @@ async def list_credentials(request: Request, parts: ControlParts) -> Response:
     identity = await caller(request, parts)
     entries = await parts.credentials.entries(live_only=request.query_params.get("all") != "true")
     operator = is_operator(identity, parts)
-    shown = [_document(entry) for entry in entries if operator or entry.grant.principal["id"] == identity.id]
+    shown = [_document(entry) for entry in entries if operator or identity.is_of(entry.grant.principal)]
     return answer({"credentials": shown})
 
 
@@ -38,9 +38,7 @@ async def revoke_credential(request: Request, parts: ControlParts) -> Response:
     operator = is_operator(identity, parts)
     for entry in await parts.credentials.entries():
         grant = entry.grant
-        if grant.credential_id == request.path_params["id"] and (
-            operator or grant.principal["id"] == identity.id
-        ):
+        if grant.credential_id == request.path_params["id"] and (operator or identity.is_of(grant.principal)):
             await parts.credentials.revoke(grant.credential_id)
             body = {"event": "revoked", "grant": grant.document(), "by": identity.id, "reason": reason}
             await parts.recorder.append("credential", "", body)

@@ -48,7 +48,7 @@ async def list_sessions(request: Request, parts: ControlParts) -> Response:
     shown = [
         session.document()
         for session in parts.sessions.live()
-        if is_operator(identity, parts) or session.principal.get("id") == identity.id
+        if is_operator(identity, parts) or identity.is_of(session.principal)
     ]
     return answer({"sessions": shown})
 

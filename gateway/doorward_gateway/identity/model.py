@@ -37,6 +37,10 @@ class Identity:
     authenticated_at_ns: int = 0
     expires_at_ns: int | None = None
 
+    def is_of(self, principal: Mapping[str, Any]) -> bool:
+        """Whether a `principal` part is this very caller's: two issuers may know the same name."""
+        return principal.get("id") == self.id and principal.get("issuer") == self.issuer
+
     def document(self) -> dict[str, Any]:
         """The `principal` part of an access request."""
         return {

@@ -20,7 +20,7 @@ from doorward_gateway.errors import IdentityRefused
 from doorward_gateway.identity.issuer import Issuer
 from doorward_gateway.identity.model import Identity, PrincipalKind
 
-__all__ = ["OidcProvider"]
+__all__ = ["OidcProvider", "unverified_claims"]
 
 _ALGORITHMS: Final = frozenset(
     ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -131,6 +131,12 @@ class OidcProvider:
         ):
             raise IdentityRefused(f"the token's claim `{self._groups_claim}` is no list of groups")
         return frozenset(groups)
+
+
+def unverified_claims(token: str) -> dict[str, Any]:
+    """What a token says, not checked in any way: for its own bearer to look at. Empty for what is no JWT."""
+    parts = _unverified(token)
+    return {} if parts is None else parts[1]
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:

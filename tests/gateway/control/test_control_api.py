@@ -17,6 +17,7 @@ from doorward_gateway.approvals import Operation, Requirement
 from doorward_gateway.attribution import Attribution
 from doorward_gateway.control import ControlServer
 from doorward_gateway.errors import CredentialRefused, GatewayError
+from doorward_gateway.identity.model import STATIC_ISSUER
 from doorward_gateway.recording.verify import verify_record
 from doorward_gateway.sessions import LiveSession
 from doorward_proto.v1 import decision_pb2 as pb
@@ -210,7 +211,7 @@ async def test_unknown_paths_and_methods(http: httpx.AsyncClient) -> None:
 
 
 async def ask(node: ControlNode) -> str:
-    operation = Operation("h", {"id": "dora", "kind": "human"}, "warehouse", "update x", session_id="ses_1")
+    operation = Operation("h", {"id": "dora", "kind": "human", "issuer": STATIC_ISSUER}, "warehouse", "update x", session_id="ses_1")
     requirement = Requirement("shop:9", frozenset({"dba"}), 60_000, "writes wait")
     approval = await node.approvals.ask(operation, requirement)
     return str(approval.id)
@@ -295,7 +296,7 @@ def live(
         LiveSession(
             id=id_,
             kind="postgres",
-            principal={"id": principal, "kind": "human", "groups": []},
+            principal={"id": principal, "kind": "human", "groups": [], "issuer": STATIC_ISSUER},
             resource="warehouse",
             started_at_ns=len(node.sessions),
             client_address="127.0.0.1",
@@ -308,7 +309,7 @@ def live(
 
 async def test_sessions_are_listed_and_killed(node: ControlNode, http: httpx.AsyncClient) -> None:
     issued = await node.credentials.issue(
-        principal={"id": "ana"},
+        principal={"id": "ana", "issuer": STATIC_ISSUER},
         resource="warehouse",
         attribution=Attribution(),
         ttl_ms=60_000,
@@ -339,7 +340,7 @@ async def test_sessions_are_listed_and_killed(node: ControlNode, http: httpx.Asy
 
 async def credential(node: ControlNode, principal: str, run: str | None = None) -> Any:
     return await node.credentials.issue(
-        principal={"id": principal},
+        principal={"id": principal, "issuer": STATIC_ISSUER},
         resource="warehouse",
         attribution=Attribution(run=run),
         ttl_ms=60_000,

@@ -46,7 +46,7 @@ function begin() {
     claims: { openid: ['sub', 'email', 'groups'], profile: ['name'] },
     conformIdTokenClaims: false,
     scopes: ['openid', 'offline_access', 'profile'],
-    ttl: { IdToken: 3600, AccessToken: 3600, ClientCredentials: Number(process.env.TTL ?? 600), DeviceCode: 600 },
+    ttl: { IdToken: 3600, AccessToken: Number(process.env.TTL ?? 600), ClientCredentials: Number(process.env.TTL ?? 600), DeviceCode: 600 },
     findAccount: (_ctx, id) => ({
       accountId: id,
       claims: async () => ({ sub: id, email: id, name: id, groups: GROUPS[id] ?? [] }),
