@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ _SERVICE: Final = pb.DESCRIPTOR.services_by_name["DecisionService"].full_name
 
 _MAX_WAIT_SECONDS: Final = 2
 """After which a call that nobody came to look at is refused."""
+
+_HAND_OVER: Final = 0.0005
+"""Seconds that decisions wait for the interpreter at most, each time they have to, while a thread has it: one that compiles
+policies, explains, or answers a query.
+"""
 
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at what may have changed: files of tokens, and what other workers are to know."""
@@ -231,6 +237,7 @@ async def serve(
     Raises DoorwardError or OSError when there are no policies at the start or a file of tokens cannot be taken, ServeError
     when an address cannot be bound or a key not be read.
     """
+    sys.setswitchinterval(_HAND_OVER)
     process = _Process(settings, place)
     await process.revisions.start()
     bound = process.bind()

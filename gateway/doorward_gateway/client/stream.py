@@ -275,6 +275,8 @@ class DecideStream:
     def _count(self, answers: int) -> None:
         """Take note of answers: to the oldest messages, for so most engines answer."""
         unanswered = self._unanswered
+        if not self._pending:
+            unanswered.clear()  # also of what an engine never answered
         while unanswered and answers >= unanswered[0]:
             answers -= unanswered.popleft()
         if unanswered:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,9 +30,6 @@ from doorward_dsl.diagnostics import DoorwardError
 __all__ = ["InForce", "Outcome", "Revisions", "rendered"]
 
 _log: Final = structlog.get_logger("doorward.serve")
-
-_HAND_OVER: Final = 0.0005
-"""Seconds that a decision waits for the interpreter at most, as often as it has to, while policies are compiled."""
 
 Outcome: TypeAlias = Literal["taken", "unchanged", "refused", "unreachable"]
 """What became of one question to the source: new policies are in force, there were none, there were but they cannot be
@@ -151,22 +147,16 @@ class Revisions:
 
     def _compile(self, arrived: Arrived) -> Engine:
         self._unverified = arrived, self._keys()
-        usual = sys.getswitchinterval()
-        # in a thread of its own, which hands the interpreter over only so often: decisions would wait for it each time
-        sys.setswitchinterval(_HAND_OVER)
-        try:
-            policies = opened(arrived, self._signatures)
-            self._unverified = None
-            return Engine(
-                policies,
-                strict=self._strict,
-                limits=self._limits,
-                analyses=self._analyses,
-                modules=self._modules,
-                capabilities=self._capabilities,
-            )
-        finally:
-            sys.setswitchinterval(usual)
+        policies = opened(arrived, self._signatures)
+        self._unverified = None
+        return Engine(
+            policies,
+            strict=self._strict,
+            limits=self._limits,
+            analyses=self._analyses,
+            modules=self._modules,
+            capabilities=self._capabilities,
+        )
 
     def _take(self, engine: Engine) -> bool:
         """Whether it is another revision than the one in force."""
