@@ -159,7 +159,9 @@ def _reported() -> Iterator[None]:
             yield
         except SettingsError as error:
             raise fail(str(error), USAGE) from None
-        except (ServeError, SourceError) as error:
+        except ServeError as error:
+            raise fail(str(error), error.status if error.status > 0 else UNAVAILABLE) from None
+        except SourceError as error:
             raise fail(str(error), UNAVAILABLE) from None
 
 

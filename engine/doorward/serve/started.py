@@ -9,7 +9,14 @@ __all__ = ["Ready", "ServeError"]
 
 
 class ServeError(Exception):
-    """The service cannot start, or cannot go on; the message is one sentence."""
+    """The service cannot start, or cannot go on; the message is one sentence.
+
+    `status` is that of a worker process which has ended instead, and said why; 0 where none has.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

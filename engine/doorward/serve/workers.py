@@ -115,7 +115,13 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._tell, signal.SIGHUP)
         try:
             self._settings = self._with_ports()
-            await self._serve(ready)
+            stopped = asyncio.create_task(self._stop.wait())
+            serving = asyncio.create_task(self._serve(ready))
+            await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+            for task in (stopped, serving):
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
         finally:
             await self._end_all()
             for kept in self._kept:
@@ -123,22 +129,20 @@ class _Supervisor:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _serve(self, ready: Callable[[Ready], None]) -> None:
+        """Until a worker keeps ending. Raises ServeError then."""
         # the first alone: what is wrong with policies or addresses is said once
         first = await self._started(0)
-        others = await asyncio.gather(*map(self._started, range(1, self._settings.workers)))
+        rest = range(1, self._settings.workers) if first is not None else ()
+        others = await asyncio.gather(*map(self._started, rest))
         if first is None or None in others:
-            if self._stop.is_set():
-                return
-            raise ServeError("a worker process could not start")
+            ended = (process.returncode for process in self._running.values())
+            raise ServeError("a worker process could not start", status=next(filter(None, ended), 0))
         ready(first)
         keepers = [asyncio.create_task(self._keep(number)) for number in self._running]
-        stopped = asyncio.create_task(self._stop.wait())
         try:
-            done, _ = await asyncio.wait([stopped, *keepers], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopped}:
-                await task
+            await asyncio.gather(*keepers)
         finally:
-            for task in (stopped, *keepers):
+            for task in keepers:
                 task.cancel()
 
     async def _started(self, number: int) -> Ready | None:
@@ -156,7 +160,7 @@ class _Supervisor:
         process.line = writer  # type: ignore[attr-defined] # kept open for as long as the worker is
         if process.stdin is None:
             raise AssertionError("a pipe was asked for")
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):  # uvloop's, where it has ended already
             process.stdin.write(pickle.dumps((self._settings, number, self._folder)))
             await process.stdin.drain()
         process.stdin.close()
