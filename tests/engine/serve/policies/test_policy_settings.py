@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from doorward.serve.configuration.load import load
 from doorward.serve.policies.git_remote import GitRemote
 from doorward.serve.policies.http_bundle import HttpBundle
 from doorward.serve.policies.settings import PolicySettings, SignatureSettings
 from doorward.serve.policies.sources import source_of
 from doorward.serve.policies.watched import Watched
+from doorward.serve.settings import ServeSettings
 
 
 def told(value: Any) -> PolicySettings:
@@ -131,3 +134,23 @@ def test_keys_are_read_when_they_are_needed(tmp_path: Path) -> None:
     assert (second.key, second.keyid) == ("-----BEGIN PUBLIC KEY-----\n", None)
     secret.write_text("another\n")
     assert settings.verifications()[0].key == "another"
+
+
+PAGE = Path(__file__).resolve().parents[4] / "docs/service.md"
+EXAMPLES = re.findall(
+    r"^```yaml\n(.*?)^```",
+    re.split("^## ", PAGE.read_text().partition("## How policies arrive")[2], flags=re.M)[0],
+    re.M | re.S,
+)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_what_the_documentation_shows_can_be_said(tmp_path: Path, text: str) -> None:
+    for name in ("bundle.token", "internal-ca.pem", "engine.pem", "engine.key", "allowed-signers"):
+        (tmp_path / name).write_text("content")
+    for name in ("release.pem", "release-next.pem"):
+        (tmp_path / name).write_text("key")
+    (tmp_path / "doorward.yaml").write_text(text)
+    settings = load(ServeSettings, file=tmp_path / "doorward.yaml", environment={}, flags={})
+    assert settings.policies.kind in ("bundle", "git")
+    assert len(EXAMPLES) == 3
