@@ -20,6 +20,7 @@ __all__ = ["Cursor", "Spool", "read_cursor"]
 _MOST_LINES: Final = 512
 _MOST_BYTES: Final = 2 << 20
 _SIZE: Final = 128
+_PACKED: Final = ".gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,11 @@ class Spool:
 
     def has_taken(self, file: Path) -> bool:
         """Whether nothing of a full file is left to be taken."""
-        passed = False
-        for path in self._files():
-            if _name_of(path) == self.cursor.file:
-                return passed
-            passed = passed or path == file
-        return False
+        names = list(self._files())
+        name = _name_of(file)
+        if name not in names or self.cursor.file not in names:
+            return False
+        return names.index(name) < names.index(self.cursor.file)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -111,42 +111,57 @@ class Spool:
             self._file.close()
             self._file = None
 
-    def _files(self) -> list[Path]:
-        """All files, the oldest first."""
-        return [*self._taken.full(), self._taken.path]
+    def _files(self) -> dict[str, Path]:
+        """All files by their names, the oldest first."""
+        # The file in use first: if it is full by the time that the others are listed, it is among these, and known. Listed
+        # twice, for one that is renamed meanwhile may be missed under both of its names, but not once it has the new one.
+        in_use = _name_of(self._taken.path)
+        listed = {
+            file.with_suffix("") if file.suffix == _PACKED else file
+            for _ in range(2)
+            for file in self._taken.full()
+        }
+        found: dict[str, Path] = {}
+        for file in sorted(listed):
+            found.setdefault(_name_of(file), file)
+        found.setdefault(in_use, self._taken.path)
+        found.pop("", None)
+        return found
+
+    def _open_one(self, choose: Callable[[list[str]], str | None]) -> str | None:
+        """Open the file that is chosen among all; its name."""
+        while True:
+            files = self._files()
+            name = choose(list(files))
+            if name is None:
+                return None
+            found = _opened(files[name])
+            if found is not None:
+                if found[0] == name:
+                    self._file = found[1]
+                    return name
+                found[1].close()  # it was full, and renamed, meanwhile
 
     def _open(self, cursor: Cursor) -> Cursor | None:
         """Open the file that the cursor is in, or the oldest there is."""
-        for path in self._files():
-            found = _opened(path)
-            if found is None:
-                continue
-            name, file = found
-            if not cursor.file or name == cursor.file:
-                self._file = file
-                return cursor if cursor.file else Cursor(name, 0)
-            file.close()
-        if not cursor.file:
+        name = self._open_one(lambda names: cursor.file if cursor.file in names else next(iter(names), None))
+        if name is None:
             return None
-        self.missed += 1
-        return self._open(Cursor("", 0))
+        if name == cursor.file:
+            return cursor
+        self.missed += bool(cursor.file)
+        return Cursor(name, 0)
 
-    def _after(self, name: str) -> Cursor | None:
+    def _after(self, last: str) -> Cursor | None:
         """Open the file that comes after one."""
-        behind = False
-        for path in self._files():
-            found = _opened(path)
-            if found is None:
-                continue
-            if behind and found[0] != name:
-                self._file = found[1]
-                return Cursor(found[0], 0)
-            behind = behind or found[0] == name
-            found[1].close()
-        if behind:
-            return None
-        self.missed += 1  # given up while it was read
-        return self._open(Cursor("", 0))
+
+        def following(names: list[str]) -> str | None:
+            if last not in names:  # given up while it was read, and perhaps others with it
+                return next(iter(names), None)
+            return next(iter(names[names.index(last) + 1 :]), None)
+
+        name = self._open_one(following)
+        return None if name is None else Cursor(name, 0)
 
     def _end(self, cursor: Cursor) -> int | None:
         """Up to where the file may be read; None for all of it."""
@@ -180,12 +195,12 @@ def read_cursor(mark: Path) -> Cursor | None:
 
 def _opened(path: Path) -> tuple[str, IO[bytes]] | None:
     """Name and content of a file that may have been packed since; None for what is gone or none of the log's."""
-    plain = path.name.removesuffix(".gz")
-    for candidate in (path.with_name(plain), path.with_name(plain + ".gz")):
+    plain = path.name.removesuffix(_PACKED)
+    for candidate in (path.with_name(plain), path.with_name(plain + _PACKED)):
         try:
             file: IO[bytes] = (
                 gzip.open(candidate, "rb")  # type: ignore[assignment]  # noqa: SIM115
-                if candidate.suffix == ".gz"
+                if candidate.suffix == _PACKED
                 else candidate.open("rb")
             )
         except FileNotFoundError:
