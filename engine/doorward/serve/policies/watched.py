@@ -42,6 +42,7 @@ class Watched:
         self._given: object = None
         self._settled: object = None
         """What a bundle looked like when it was read; None where it may have changed since without looking otherwise."""
+        self._said = ""
         self._changes: AsyncGenerator[Any, None] | None = None
 
     async def fetch(self) -> Arrived | None:
@@ -102,9 +103,12 @@ class Watched:
                     ignore_permission_denied=True,
                 )
             await anext(self._changes)
+            self._said = ""
         except Exception as error:  # it may be gone for a while
             self._changes = None
-            _log.error("the policies cannot be watched", path=self.name, error=str(error))
+            if str(error) != self._said:
+                self._said = str(error)
+                _log.error("the policies cannot be watched", path=self.name, error=self._said)
             await asyncio.sleep(_LOOK_EVERY_MS / 1000)
 
     async def close(self) -> None:

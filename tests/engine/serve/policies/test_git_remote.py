@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -174,8 +175,9 @@ async def test_nothing_of_the_users_configuration_is_looked_at(
 # --- over HTTP ---
 
 
+@pytest.mark.parametrize("by", ["a file", "a variable", "a helper"])
 async def test_over_http_with_a_token_that_is_given_where_it_is_asked_for(
-    repository: Repository, tmp_path: Path
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     first = repository.commit(ONE)
     wanted = "Basic " + base64.b64encode(b"robot:s3cret").decode()
@@ -186,10 +188,19 @@ async def test_over_http_with_a_token_that_is_given_where_it_is_asked_for(
         else:
             writer.write(answer(b"", "401 Unauthorized", www_authenticate='Basic realm="git"'))
 
-    (tmp_path / "token").write_text("s3cret\n")
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    monkeypatch.setenv("A_TOKEN", "s3cret")
+    credentials: dict[str, Any] = {
+        "a file": {"username": "robot", "token_file": token},
+        "a variable": {"username": "robot", "token_env": "A_TOKEN"},
+        "a helper": {
+            "credential_helper": f'!f() {{ echo username=robot; echo "password=$(cat {token})"; }}; f'
+        },
+    }[by]
     async with web(handler) as server:
         url = f"git+{server.url}/{repository.path.name}#main:policies"
-        remote = source(url, username="robot", token_file=tmp_path / "token")
+        remote = source(url, **credentials)
         arrived = await remote.fetch()
         assert isinstance(arrived, Tree)
         assert arrived.commit == first
@@ -203,6 +214,42 @@ async def test_over_http_with_a_token_that_is_given_where_it_is_asked_for(
             await stranger.fetch()
         await stranger.close()
     assert "s3cret" not in str(caught.value)
+
+
+async def test_over_ssh_nobody_is_asked_and_nothing_is_believed(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a program in the place of ssh that says how it was called, and runs what it was told to right here."""
+    commit = repository.commit(ONE)
+    for name in ("key", "hosts"):
+        (tmp_path / name).write_text("")
+    program = tmp_path / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/called\nfor last; do :; done\nexec sh -c "$last"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    remote = source(
+        f"git+ssh://git@host.example.org{repository.path}",
+        ssh_key=tmp_path / "key",
+        ssh_known_hosts=tmp_path / "hosts",
+    )
+    arrived = await remote.fetch()
+    await remote.close()
+    assert isinstance(arrived, Tree)
+    assert arrived.commit == commit
+    called = (tmp_path / "called").read_text()
+    for option in (
+        "-F /dev/null",
+        "-o BatchMode=yes",
+        "-o StrictHostKeyChecking=yes",
+        f"-i {tmp_path}/key",
+        "-o IdentitiesOnly=yes",
+        f"-o UserKnownHostsFile={tmp_path}/hosts",
+        "git@host.example.org",
+    ):
+        assert option in called
 
 
 async def test_a_remote_leads_nowhere_else(repository: Repository) -> None:
