@@ -213,7 +213,7 @@ def torn(message: bytes, at: int) -> bytes:
 def strangers(message: bytes) -> bytes:
     told = allows(message)
     for one in told.responses:
-        one.request_id += "0"
+        one.request_id = f"not {one.request_id}"
     return told.SerializeToString()
 
 
