@@ -67,7 +67,9 @@ class HttpApplication:
         self._max_body_bytes = max_body_bytes
         self._opa = OpaApi(point)
         self._routes = {**self._table(), **{path: {"GET": route} for path, route in (also or {}).items()}}
-        self._edge: ASGIApp = Edge(self._answer, most=max_concurrent)
+        self._max_concurrent = max_concurrent
+        self._under_way = 0
+        self._edge: ASGIApp = Edge(self._answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -109,17 +111,26 @@ class HttpApplication:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         route = self._route(scope["path"], request.method)
-        if route.asked is None:
-            response = await route.handler(request, b"")
-        else:
-            self._admit(request, route.asked)
-            caller = ASKING.get().caller
-            caller.under_way += 1
-            try:
-                body = await self._body(request)
-                response = await route.handler(request, body)
-            finally:
-                caller.under_way -= 1
+        if (
+            route.asked is None
+        ):  # such as whether the service is well, which is asked most when there is most to do
+            await self._send(await route.handler(request, b""), scope, receive, send)
+            return
+        if self._under_way >= self._max_concurrent:
+            busy = "as many requests as may be are under way"
+            raise Problem(503, "overloaded", busy, headers={"retry-after": "1"})
+        self._admit(request, route.asked)
+        caller = ASKING.get().caller
+        self._under_way += 1
+        caller.under_way += 1
+        try:
+            response = await route.handler(request, await self._body(request))
+            await self._send(response, scope, receive, send)
+        finally:
+            self._under_way -= 1
+            caller.under_way -= 1
+
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self._settings.body_seconds):
                 await response(scope, receive, send)

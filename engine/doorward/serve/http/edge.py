@@ -20,14 +20,10 @@ _PART: Final = 64 << 10
 
 
 class Edge:
-    """Bounds how many requests are under way, gives callers back the id of their request, and turns whatever goes wrong
-    into an error that says so. For one event loop.
-    """
+    """Gives callers back the id of their request, and turns whatever goes wrong into an error that says so."""
 
-    def __init__(self, application: ASGIApp, *, most: int) -> None:
+    def __init__(self, application: ASGIApp) -> None:
         self._application = application
-        self._most = most
-        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -49,13 +45,6 @@ class Edge:
                 message["body"] = body[-(len(body) % _PART or _PART) :]
             await send(message)
 
-        if self._under_way >= self._most:
-            busy = Problem(
-                503, "overloaded", "as many requests as may be are under way", headers={"retry-after": "1"}
-            )
-            await problem_response(busy)(scope, receive, with_id)
-            return
-        self._under_way += 1
         try:
             await self._application(scope, receive, with_id)
         except Problem as problem:
@@ -66,5 +55,3 @@ class Edge:
                 raise
             wrong = Problem(500, "internal_error", f"internal error: {type(error).__name__}")
             await problem_response(wrong)(scope, receive, with_id)
-        finally:
-            self._under_way -= 1

@@ -68,16 +68,18 @@ class OpaApi:
         steps = _steps(request.scope["raw_path"])
         query = _reference(steps, engine.policies.data)
         more: dict[str, Any] = {"decision_id": f"{self._prefix}-{next(self._ids):x}"}
-        if request.method == "GET":
-            text = request.query_params.get("input")
-            given = UNDEFINED if text is None else json_of(text.encode("utf-8", "replace"), "the input")
-        else:
-            given = _input(_object(body))
-            if given is UNDEFINED:
-                more["warning"] = _WITHOUT_INPUT
+        parameter = request.query_params.get("input")
         strict = _is_set(request, "strict-builtin-errors")
 
         def work() -> Any:
+            if request.method == "POST":
+                given = _input(_object(body))
+                if given is UNDEFINED:
+                    more["warning"] = _WITHOUT_INPUT
+            elif parameter is None:
+                given = UNDEFINED
+            else:
+                given = json_of(parameter.encode("utf-8", "replace"), "the input")
             try:
                 prepared = engine.prepare(query, strict_builtin_errors=strict)
             except PolicyError as error:  # such as a function, or a field of what has none
@@ -93,21 +95,21 @@ class OpaApi:
     async def query(self, request: Request, body: bytes) -> Response:
         """`/v1/query`: every answer to a query. Raises Problem."""
         engine = self._engine()
-        given: Any = UNDEFINED
-        if request.method == "GET":
-            text: Any = request.query_params.get("q")
-            if text is None:
-                raise Problem(400, "invalid_parameter", "missing parameter 'q'")
-        else:
-            document = _object(body)
-            text, given = document.get("query"), _input(document)
-        if not isinstance(text, str) or not text.strip():
-            raise Problem(400, "invalid_parameter", "the query is empty")
-        if len(text) > _MAX_QUERY:
-            raise Problem(400, "invalid_parameter", f"the query is longer than {_MAX_QUERY} characters")
+        parameter = request.query_params.get("q")
         strict = _is_set(request, "strict-builtin-errors")
 
         def work() -> Any:
+            if request.method == "GET":
+                document: dict[str, Any] = {"query": parameter}
+            else:
+                document = _object(body)
+            text, given = document.get("query"), _input(document)
+            if text is None:
+                raise Problem(400, "invalid_parameter", "there is no query")
+            if not isinstance(text, str) or not text.strip():
+                raise Problem(400, "invalid_parameter", "the query is empty")
+            if len(text) > _MAX_QUERY:
+                raise Problem(400, "invalid_parameter", f"the query is longer than {_MAX_QUERY} characters")
             try:
                 prepared = engine.prepare(text, strict_builtin_errors=strict)
             except PolicyError as error:
@@ -120,9 +122,9 @@ class OpaApi:
     async def main(self, request: Request, body: bytes) -> Response:
         """`POST /`: the document `data.system.main` by itself, for which the whole body is the input. Raises Problem."""
         engine = self._engine()
-        given = json_of(body, "the body") if body.strip() else UNDEFINED
 
         def work() -> Any:
+            given = json_of(body, "the body") if body.strip() else UNDEFINED
             try:
                 result = engine.prepare(_MAIN).value(given, default=UNDEFINED)
             except PolicyError:
@@ -145,7 +147,7 @@ class OpaApi:
         """What is evaluated, unless it is undefined, as `result` of an object with `more` in it; by itself where that is
         None.
         """
-        begin = perf_counter_ns()
+        begin = perf_counter_ns()  # what follows goes on aside, the reading of the body too
         measured = _is_set(request, "metrics") or _is_set(request, "instrument")
         pretty, provenance = _is_set(request, "pretty"), _is_set(request, "provenance")
 

@@ -145,18 +145,20 @@ async def test_documents_that_are_too_deep_or_too_large_are_answered_400(tmp_pat
 
 async def test_more_than_may_be_under_way_is_refused_at_once(tmp_path: Path) -> None:
     async with http_of(tmp_path, POLICIES, max_concurrent=1) as http, raw(http) as (reader, writer):
-        writer.write(b"POST /v1/data/p/x HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
-        async with asyncio.timeout(PATIENCE):
-            while (
-                answer := await http.client.get("/health", headers={"x-request-id": "7"})
-            ).status_code == 200:
-                pass
+        writer.write(
+            b"POST /v1/data/p/x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        answer = await http.client.get("/v1/data/p/x", headers={"x-request-id": "7"})
         assert answer.status_code == 503
         assert answer.json()["code"] == "overloaded"
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["x-request-id"] == "7"
-        writer.write(b"}")
+        assert (await http.client.get("/health")).status_code == 200
+        writer.write(b"{}")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        await reader.readuntil(b"}\n")
+        assert (await http.client.get("/v1/data/p/x")).status_code == 200
 
 
 async def test_more_connections_than_may_be_are_closed(tmp_path: Path) -> None:
