@@ -50,6 +50,10 @@ def _figures(report: Report, pictures: Sequence[Path]) -> str:
         picture(
             "growth", "Time of one decision by the number of rules, for each engine, both scales logarithmic"
         )
+    if rows := [row for row in report.rows if row.name.startswith("users and grants ") and row.reference]:
+        parts += ["### Users, and grants that are theirs", "", f"{_sentence(rows[0].note)}.", ""]
+        for row in rows:
+            parts += [*_growth(row), ""]
     shown = ("whole decisions", "PostgreSQL policies", "load", "memory", "decisions served", "pgbench")
     for row in report.rows:
         if row.name.startswith(shown) and row.reference:
@@ -105,18 +109,36 @@ def _growth(row: Row) -> list[str]:
     ]
     for series in dict.fromkeys(found.series for found in measured):
         line = {found.size: found for found in measured if found.series == series}
-        times = [_microseconds(line[size].spread) if size in line else "refused" for size in sizes]  # type: ignore[arg-type]
+        times = [
+            _microseconds(line[size].spread) if size in line else _why_not(row, series, size)  # type: ignore[arg-type]
+            for size in sizes
+        ]
         grown = row.ratio(line[sizes[-1]], line[sizes[0]]) if {sizes[0], sizes[-1]} <= set(line) else None
         within = f"{ratio(grown)} ({amount(grown.least)}–{amount(grown.most)})" if grown else ""
         lines.append(f"| {series} | {' | '.join(times)} | {within} |")
     return lines
 
 
+def _why_not(row: Row, series: str, size: int) -> str:
+    said = [
+        found.absent or "" for found in row.figures if found.contestant.startswith(f"{series}, {size:,} ")
+    ]
+    return "refused" if any(one.startswith("it refuses") for one in said) else "not asked"
+
+
+def _sentence(note: str) -> str:
+    return re.sub(r"^[a-z]", lambda first: first[0].upper(), note)
+
+
 def _plain(row: Row) -> list[str]:
-    lines = [f"{row.note}." if row.note else "", "", "| who | median | min … max | ratio | min … max |"]
+    lines = [
+        f"{_sentence(row.note)}." if row.note else "",
+        "",
+        "| who | median | min … max | ratio | min … max |",
+    ]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
     lines += [f"| {' | '.join(cells(row, found))} |" for found in row.figures]
-    return [re.sub(r"^[a-z]", lambda first: first[0].upper(), lines[0]), *lines[1:]]
+    return lines
 
 
 def _last_of(report: Report, group: str) -> Row:

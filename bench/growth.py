@@ -1,8 +1,10 @@
-"""How a decision's cost grows with the number of rules, of which hardly any can match."""
+"""How a decision's cost grows: with the number of rules, of which hardly any can match, and with what it joins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bench import peers
@@ -18,8 +20,9 @@ _PARSED = (
 
 
 def questions(settings: Settings, sizes: Sequence[int] = _SIZES) -> list[Question]:
-    """Rules on one name, rules on a group and a prefix, and whole decisions by statements of either kind."""
+    """Rules on one name, rules on a group and a prefix, whole decisions by statements of either kind, and joins."""
     sizes = sizes[:2] if settings.quick else sizes
+    largest = sizes[-1]
     return [
         Question(
             "rules on a name, 10 to 10,000",
@@ -45,6 +48,17 @@ def questions(settings: Settings, sizes: Sequence[int] = _SIZES) -> list[Questio
             ],
             "completing the request, evaluating, combining; request parsed beforehand; `block` statements, none of which holds",
             seconds=90,
+        ),
+        *(
+            Question(
+                f"users and grants {shape}, {sizes[0]:,} to {sizes[-1]:,}",
+                "µs",
+                partial(_joins, text, sizes, settings),
+                _JOINED,
+                seconds=30,
+            )
+            for shape, (text, every) in _JOINS.items()
+            if (sizes := [size for size in every if size <= largest])
         ),
     ]
 
@@ -153,3 +167,71 @@ def _decisions(size: int, shape: str, statement: str, settings: Settings) -> Con
     peers.check(series, ["allow", "block"], verdicts)
     work = per_call(engine.decide, requests, settings.slice_seconds)
     return Contestant(f"{series}, {size:,} statements", work, series=series, size=size)
+
+
+_JOINED = (
+    "as many users in the request as grants in the data; request parsed beforehand; who has none is found"
+)
+_JOINS = {
+    "in a comprehension": (
+        """package bench.joins
+
+granted[id] := permissions if {
+	some i
+	id := input.users[i].id
+	permissions := {permission |
+		some j
+		data.grants[j].user == id
+		permission := data.grants[j].permission
+	}
+}
+
+without contains id if {
+	some id, permissions in granted
+	count(permissions) == 0
+}
+""",
+        (10, 1_000, 10_000),
+    ),
+    "in nested loops": (
+        """package bench.joins
+
+granted contains user.id if {
+	some user in input.users
+	some grant in data.grants
+	grant.user == user.id
+}
+
+without := {user.id | some user in input.users} - granted
+""",
+        (10, 100, 1_000),
+    ),
+}
+"""The first as OPA's documentation writes what its index of comprehensions is for; the second has no index there."""
+
+_MOST_FOR_REGORUS = 1_000
+"""Users with as many grants: it compares each with each, which for more takes half a minute."""
+
+
+def _joins(text: str, sizes: Sequence[int], settings: Settings) -> list[Contestant]:
+    by_size: list[list[Contestant]] = []
+    for size in sizes:
+        grants = [{"user": f"user-{n * 7 % size}", "permission": f"permission-{n % 5}"} for n in range(size)]
+        users = [{"id": f"user-{n}"} for n in range(size - 1)] + [{"id": "nobody"}]
+        rules = peers.Rules(
+            {"joins.rego": text},
+            "data.bench.joins.without",
+            [{"users": users}],
+            [["nobody"]],
+            {"grants": grants},
+        )
+        beside = settings
+        if size > _MOST_FOR_REGORUS:
+            beside = replace(settings, peers=(settings.peers or frozenset(peers.PEERS)) - {"regorus"})
+        ours = peers.doorward(
+            f"doorward, {size:,} users", rules, settings, series="doorward, prepared query", size=size
+        )
+        others = peers.rego_peers(rules, beside, size=size)
+        named = [replace(one, name=one.name.replace(" rules", " users")) for one in others]
+        by_size.append([ours, *named])
+    return [contestant for of_one in zip(*by_size, strict=True) for contestant in of_one]
