@@ -122,20 +122,23 @@ class _Compilation:
         annotated = any(one.annotated for one in gone) or any(
             is_annotated(module) for module in self._modules if module not in earlier.checked
         )
+        before = earlier.offered.branches
         renamed = {
             package
             for package, branch in self._offered.branches.items()
-            if earlier.offered.names(package) != branch.names
+            if before.get(package) is not branch and earlier.offered.names(package) != branch.names
         }
         known = earlier.checked
-        return {
-            module: known[module]
-            for module in self._modules
-            if module in known
-            and known[module].mentions.isdisjoint(touched)
-            and module.package not in renamed
-            and not (annotated and known[module].asks_for_metadata)
-        }
+        kept = {module: known[module] for module in self._modules if module in known}
+        if touched or renamed or annotated:
+            kept = {
+                module: checked
+                for module, checked in kept.items()
+                if checked.mentions.isdisjoint(touched)
+                and module.package not in renamed
+                and not (annotated and checked.asks_for_metadata)
+            }
+        return kept
 
     def run(self, data: Mapping[str, Any] | None) -> Revision:
         """All passes. Raises CompileError."""

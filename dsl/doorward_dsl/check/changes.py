@@ -7,10 +7,10 @@ meant before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Final, TypeAlias
 
-from doorward_dsl.check.tree import Node, RuleTree
+from doorward_dsl.check.tree import Constant, Node, RuleTree
 from doorward_dsl.syntax import Rule, Scalar
 
 __all__ = [
@@ -43,22 +43,24 @@ Difference: TypeAlias = tuple[Key, Node | None, Node | None]
 
 def differences(one: RuleTree, other: RuleTree) -> Iterator[Difference]:
     """The places where the trees are not the same; where only one of them has a place, nothing below it."""
+    changed = other.changed_since(one)
     waiting: list[tuple[Key, Node, Node]] = [((), one.root, other.root)]
     while waiting:
         path, first, second = waiting.pop()
         if first is second:
             continue
         yield path, first, second
-        find = second.children.get
-        for key, child in [(key, child) for key, child in first.children.items() if find(key) is not child]:
+        mine, theirs = _steps(first, path, changed), _steps(second, path, changed)
+        find = theirs.get
+        for key, child in [(key, child) for key, child in mine.items() if find(key) is not child]:
             there = find(key)
             inner = (*path, child.name)[:DEEPEST]
             if there is None:
                 yield inner, child, None
             else:
                 waiting.append((inner, child, there))
-        for key in second.children.keys() - first.children.keys():
-            child = second.children[key]
+        for key in theirs.keys() - mine.keys():
+            child = theirs[key]
             yield (*path, child.name)[:DEEPEST], None, child
 
 
@@ -66,13 +68,26 @@ def fresh(tree: RuleTree, earlier: RuleTree) -> Iterator[Node]:
     """The nodes of a tree that the earlier one has not."""
     if tree.root is earlier.root:
         return
-    waiting: list[tuple[Node, Node | None]] = [(tree.root, earlier.root)]
+    changed = tree.changed_since(earlier)
+    waiting: list[tuple[Key, Node, Node | None]] = [((), tree.root, earlier.root)]
     while waiting:
-        node, before = waiting.pop()
+        path, node, before = waiting.pop()
         yield node
-        known = {} if before is None else before.children
-        there = known.get
-        waiting += [(child, there(key)) for key, child in node.children.items() if there(key) is not child]
+        there = ({} if before is None else before.children).get
+        waiting += [
+            ((*path, child.name)[:DEEPEST], child, there(key))
+            for key, child in _steps(node, path, changed).items()
+            if there(key) is not child
+        ]
+
+
+def _steps(node: Node, path: Key, changed: Set[Key] | None) -> Mapping[Constant, Node]:
+    """The places one step on from a node that may be others, given the packages that `changed`, if they are known."""
+    depth = len(path)
+    if changed is None or depth >= DEEPEST or any(len(package) <= depth for package in changed):
+        return node.children
+    keys = {("str", package[depth]) for package in changed if package[:depth] == path}
+    return {key: node.children[key] for key in sorted(keys) if key in node.children}
 
 
 def reshaped(found: Iterable[Difference]) -> set[Key]:

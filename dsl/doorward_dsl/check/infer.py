@@ -186,7 +186,7 @@ class _Inference:
         """Those to be looked at once all rules have their types."""
         if earlier is not None:
             self._types = dict(earlier.types)
-            for rule in earlier.types.keys() - owners.keys():
+            for rule in [rule for rule in earlier.types if rule not in owners]:
                 del self._types[rule]
             self._told = {part: list(said) for part, said in earlier.told.items() if part in owners}
             self._touched = reshaped(differences(earlier.tree, tree))

@@ -6,7 +6,7 @@ trees are compared by looking at what differs alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -157,7 +157,11 @@ class RuleTree:
         """The ways to all packages, those without rules too."""
         self.clashes = False
         """Whether some package may be where a rule is."""
+        self._itself = object()
+        self._since: tuple[object, set[Package]] | None = None
+        """Another tree, and the packages whose branches alone are others there."""
         if earlier is not None and not earlier.clashes and len(others) <= _MOST_GRAFTS:
+            self._since = earlier._itself, others
             self.ways = earlier.ways
             for package in others:
                 self._graft(package)
@@ -185,8 +189,10 @@ class RuleTree:
             way = ways[length]
             if length and way.branch is None and not way.on:
                 del ways[length - 1].on[package[length - 1]]
-            else:
+            elif length == len(package):
                 way.node = self._joined(way)
+            else:
+                way.node = self._rejoined(way, package[length])
 
     def _join(self) -> None:
         """Put the branches of all packages on one tree."""
@@ -221,6 +227,25 @@ class RuleTree:
             if on.node is not None:
                 node.children[key] = on.node if there is None else _merged(there, on.node)
         return node if node.children else None
+
+    def _rejoined(self, way: Way, name: str) -> Node | None:
+        """The node of a way on which one step alone is another than it was."""
+        before, following, key = way.node, way.on.get(name), ("str", name)
+        node = None if following is None else following.node
+        own = () if way.branch is None else way.branch.root.children
+        if before is None or key in own or (node is not None and key not in before.children):
+            return self._joined(way)
+        made = Node(before.name, (way.package, way.length))
+        made.children = dict(before.children)
+        if node is None:
+            made.children.pop(key, None)
+        else:
+            made.children[key] = node
+        return made if made.children else None
+
+    def changed_since(self, other: RuleTree) -> Set[Package] | None:
+        """The packages whose branches alone are others than in another tree; None where that is not known."""
+        return self._since[1] if self._since is not None and self._since[0] is other._itself else None
 
     def names(self, package: Package) -> frozenset[str]:
         """The names of the rules of a package."""

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from doorward.bundle.bundle import is_bundle, read_bundle
 from doorward.bundle.data import data_error
@@ -31,16 +31,20 @@ _SETTLED_NS: Final = 2_000_000_000
 """What was written this shortly before it was read may be written again without a trace in its times."""
 
 
+Look: TypeAlias = tuple[str, int, int, int, int]
+"""What a file shows without being read: its name, its number, its size, and when it and what is told of it changed."""
+
+
 class TreeCache:
     """Remembers the files of a tree as they were last read. For one reader at a time."""
 
     __slots__ = ("_contents", "seen", "sources")
 
     def __init__(self) -> None:
-        self._contents: dict[str, tuple[tuple[int, ...], bytes]] = {}
+        self._contents: dict[Look, bytes] = {}
         self.sources: dict[str, tuple[bytes, Source]] = {}
         """The modules, with the bytes they were made of."""
-        self.seen: frozenset[tuple[str, int, int, int]] = frozenset()
+        self.seen: frozenset[Look] = frozenset()
         """The `fingerprint` of what was last read: whether it is still there is to be asked afterwards."""
 
     def read(self, root: Path) -> list[tuple[str, bytes]]:
@@ -48,23 +52,24 @@ class TreeCache:
 
         What looks as it did is not opened again. Raises PolicyError for too many of them, OSError.
         """
-        known = self._contents
-        latest: dict[str, tuple[tuple[int, ...], bytes]] = {}
-        contents = []
-        seen = set()
+        known = self._contents.get
+        latest: dict[Look, bytes] = {}
+        contents: list[tuple[str, bytes]] = []
+        looks: list[Look] = []
         settled = time.time_ns() - _SETTLED_NS
         for name, path in sorted(_files(root)):
-            status = os.stat(path)  # noqa: PTH116 - thousands of files
-            look = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            before = known.get(name)
-            content = before[1] if before is not None and before[0] == look else _content(path)
-            if status.st_mtime_ns < settled and status.st_ctime_ns < settled:
-                latest[name] = look, content
-            seen.add((name, status.st_ino, status.st_mtime_ns, status.st_size))
+            look = _look(name, path)
+            content = known(look)
+            if content is None:
+                content = _content(path)
+            if look[3] < settled and look[4] < settled:
+                latest[look] = content
+            looks.append(look)
             contents.append((name, content))
         self._contents = latest
-        self.sources = {name: self.sources[name] for name in latest if name in self.sources}
-        self.seen = frozenset(seen)
+        before = self.sources
+        self.sources = {name: before[name] for name, *_ in latest if name in before}
+        self.seen = frozenset(looks)
         return contents
 
 
@@ -94,7 +99,7 @@ def _content(path: str) -> bytes:
         return file.read()
 
 
-def fingerprint(root: Path) -> frozenset[tuple[str, int, int, int]]:
+def fingerprint(root: Path) -> frozenset[Look]:
     """What a look at the tree shows without reading it:
 
     It differs when a file was changed, added or removed.
@@ -102,11 +107,15 @@ def fingerprint(root: Path) -> frozenset[tuple[str, int, int, int]]:
     found = set()
     for name, path in _files(root):
         try:
-            status = os.stat(path)  # noqa: PTH116 - thousands of files
+            found.add(_look(name, path))
         except OSError:
             continue  # gone between listing and looking: the next look will show
-        found.add((name, status.st_ino, status.st_mtime_ns, status.st_size))
     return frozenset(found)
+
+
+def _look(name: str, path: str) -> Look:
+    status = os.stat(path)  # noqa: PTH116 - thousands of files
+    return name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:

@@ -57,7 +57,7 @@ def replaced_keys(names: Iterable[Path], trees: Sequence[Node]) -> set[Key] | No
         for root in trees:
             node: Node | None = root
             for step in path:
-                node = node.children.get(step) if node is not None else None
+                node = node.child(step) if node is not None else None
                 if node is not None and node.document is not None:
                     keys.update(touched(node.path[:DEEPEST]))
     return keys

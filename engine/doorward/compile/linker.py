@@ -128,13 +128,13 @@ class Linker:
         if earlier is not None:
             self._constants, self._functions = dict(earlier._constants), dict(earlier._functions)
             self._open = dict(earlier._open)
-            for part in earlier._parts.keys() - self._parts.keys():
+            for part in [part for part in earlier._parts if part not in self._parts]:
                 self._open.pop(part, None)
                 for constant in part.constants:
                     del self._constants[constant]
                 for name, _ in part.functions:
                     del self._functions[name]
-            fresh = self._parts.keys() - earlier._parts.keys()
+            fresh = [part for part in self._parts if part not in earlier._parts]
         for part in fresh:
             self._constants.update(part.constants)
             self._constants.update(part.builtins)

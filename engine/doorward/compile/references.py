@@ -69,7 +69,7 @@ class References(ABC):
         for at, name in enumerate(leading_names(path)):
             if node.document is not None:
                 return self._document(node.document, path[at:], span)
-            child = node.children.get(name)
+            child = node.child(name)
             if child is None:
                 names = (*node.path, *leading_names(path[at:]))
                 return self._along(self.read(("data", *names), span), path[len(names) :])

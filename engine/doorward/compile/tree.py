@@ -107,6 +107,10 @@ class Node:
         """The places below; none inside of a document."""
         return {} if self.document is not None and self.document.kind == "object" else self._inner
 
+    def child(self, name: str) -> Node | None:
+        """One of `children`, without finding the others."""
+        return None if self.document is not None and self.document.kind == "object" else self._at(name)
+
     def _all(self) -> Iterator[Rule]:
         waiting = [self]
         while waiting:
@@ -121,9 +125,9 @@ class Node:
         """The node at a path below this one, not looking inside documents."""
         node: Node | None = self
         for step in path:
-            if node is None or (node.document is not None and node.document.kind == "object"):
+            if node is None:
                 return None
-            node = node._at(step)
+            node = node.child(step)
         return node
 
     def documents(self) -> Iterator[Document]:
