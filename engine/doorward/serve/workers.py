@@ -105,6 +105,7 @@ class _Supervisor:
         self._folder = Path(tempfile.mkdtemp(prefix="doorward-"))
         self._board = Board(self._folder)
         self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._lines: dict[int, asyncio.StreamWriter] = {}
         self._stop = asyncio.Event()
 
     async def run(self, ready: Callable[[Ready], None]) -> None:
@@ -157,7 +158,9 @@ class _Supervisor:
             )
         self._running[number] = process
         reader, writer = await asyncio.open_connection(sock=ours)
-        process.line = writer  # type: ignore[attr-defined] # kept open for as long as the worker is
+        if number in self._lines:
+            self._lines[number].close()
+        self._lines[number] = writer
         if process.stdin is None:
             raise AssertionError("a pipe was asked for")
         with suppress(OSError, RuntimeError):  # uvloop's, where it has ended already
