@@ -11,7 +11,7 @@ from doorward_dsl.finite import Known, also_known, narrowed
 from doorward_dsl.syntax import Body, Call, Literal, Ref, Rule, Statement, Term, Var
 from doorward_dsl.walk import deep_nodes, head_terms, rule_chain, statement_terms
 
-__all__ = ["Read", "keys_of", "reads_of"]
+__all__ = ["Read", "keys_of", "names_input", "reads_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,31 @@ def reads_of(part: Rule | Statement) -> tuple[Read, ...]:
         found.update(dict.fromkeys(_reads(deep_nodes(*statement_terms(part)), known)))
         _body(part.unless or (), known, found)
     return tuple(found)
+
+
+def names_input(part: Rule | Statement, field: str) -> bool:
+    """Whether a resolved rule or statement may read a field of `input`: it names it, or the whole of `input`, or a part of
+    `input` that is not known.
+    """
+    if isinstance(part, Rule):
+        links = list(rule_chain(part))
+        terms = [term for link in links for term in head_terms(link.head)]
+        bodies: list[Body] = [link.body for link in links]
+    else:
+        terms, bodies = list(statement_terms(part)), [part.when or (), part.unless or ()]
+    whole = (
+        0  # times that `input` stands for itself, and not at the beginning of a reference to another field
+    )
+    for node in deep_nodes(*terms, bodies=bodies):
+        if isinstance(node, Ref) and is_global(node, "input"):
+            first = constant(node.path[0]) if node.path else None
+            if first is not None and first != ("str", field):
+                whole -= 1  # its head comes by itself
+        elif isinstance(node, Var) and node.name == "input":
+            whole += 1
+        elif isinstance(node, Literal) and any(is_global(one.target, "input") for one in node.withs):
+            return True
+    return whole > 0
 
 
 def _body(body: Body, known: Known, found: dict[Read, None]) -> Known:

@@ -15,7 +15,7 @@ from doorward.compile.parts import Part, PartWriter
 from doorward.compile.planner import Needs, Planner, UnitKey
 from doorward.compile.tree import Node
 from doorward_dsl.check.changes import Key
-from doorward_dsl.mentions import Read, keys_of
+from doorward_dsl.mentions import Read, keys_of, names_input
 from doorward_dsl.program import GovernedRule
 from doorward_dsl.syntax import Rule, Statement
 
@@ -39,6 +39,8 @@ class UnitCode:
     plan: Unit
     rules: tuple[Rule, ...]
     mentions: frozenset[Key]
+    names_time: bool
+    """Whether it may read the time of a request; not whether what it needs does."""
     needs: Needs
     part: Part
 
@@ -58,7 +60,9 @@ def plan_unit_code(key: UnitKey, planner: Planner, references: References, *, ke
     part = PartWriter(f"u{plan.id}_", planner.numbers, keep=keep)
     load_unit(plan, part)
     mentions = keys_of(read for rule in rules for read in references(rule))
-    return UnitCode(plan, rules, mentions, needs, part.done())
+    return UnitCode(
+        plan, rules, mentions, any(names_input(rule, "time") for rule in rules), needs, part.done()
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +77,8 @@ class FileCode:
     alike: bool
     """Whether all of it speaks for the same kinds."""
     mentions: frozenset[Key]
+    names_time: bool
+    """Whether some of it may read the time of a request; not whether what it needs does."""
     needs: Needs
     _alone: dict[tuple[int, ...], Part] = field(default_factory=dict)
     _groups: dict[tuple[int, ...], tuple[tuple[Group, ...], Part]] = field(default_factory=dict)
@@ -134,6 +140,7 @@ def plan_file(
     needs = planner.noting()
     planned: list[Planned] = []
     reads: list[Read] = []
+    names_time = False
     for one in governing:
         described = (one, *describe(one))
         planned.append((described, *plan_statement(*described, (), planner)))
@@ -141,7 +148,8 @@ def plan_file(
             reads.append(Read(tuple([("str", name) for name in one.path])))
         else:
             reads += references(one.statement)
+            names_time = names_time or names_input(one.statement, "time")
     guards = tuple(tuple(find_guards(statement.block)) for _, statement, _ in planned)
     kinds = {info.kinds for (_, info, _), _, _ in planned}
     every = frozenset(kind for some in kinds for kind in some)
-    return FileCode(number, tuple(planned), guards, every, len(kinds) == 1, keys_of(reads), needs)
+    return FileCode(number, tuple(planned), guards, every, len(kinds) == 1, keys_of(reads), names_time, needs)

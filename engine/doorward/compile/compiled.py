@@ -20,6 +20,7 @@ from doorward.compile.planner import Planner, replaced
 from doorward.compile.refine import refine
 from doorward.compile.scope import Scope
 from doorward.compile.show import format_plan
+from doorward.compile.timeless import is_timeless
 from doorward.compile.tree import function_at
 from doorward.run.context import CallContext
 from doorward.run.effects import GRANTED_TO_QUERIES
@@ -88,6 +89,7 @@ class Compiled:
         self._planner = library.planner
         self._linker = library.linker
         self._deciders = library.deciders
+        self._timeless: dict[str, bool] = {}
 
     def _everything(self) -> Library:
         return Library(self.program, indexed=self._options.indexed, whole=True, keep=True)
@@ -138,6 +140,13 @@ class Compiled:
         except RecursionError:
             findings.errors.append(Failed(None, BudgetExceeded("the evaluation went too deep")))
         return findings
+
+    def is_timeless(self, kind: str) -> bool:
+        """Whether no statement or document that takes part in decisions of a kind reads `input.time`."""
+        known = self._timeless.get(kind)
+        if known is None:
+            known = self._timeless[kind] = is_timeless(self.code, kind)
+        return known
 
     def replaceable(self, names: frozenset[str]) -> Compiled:
         """The same program, in which parts may be replaced: documents (`data.acme.suspended`) and functions, by name."""

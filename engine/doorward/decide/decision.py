@@ -132,6 +132,8 @@ class Decision:
     operation_hash: str
     """Under `approve`: what a consent is bound to."""
     cacheable: bool
+    """Under this revision an equal request, read against the same catalogue, has the same decision at any time: nothing
+    that took part in it reads the clock or anything of the world, or needs consent. Never true where anything failed."""
     facts: dict[str, Any]
     """What the engine made of the operation: `{"sql": {…}}`; empty where nothing was derived."""
     effects: tuple[Effect, ...] = ()

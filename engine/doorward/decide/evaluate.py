@@ -39,6 +39,9 @@ class Evaluator(Protocol):
     def evaluate(self, kind: str, document: dict[str, Any], call: CallContext) -> Findings:
         """Which statements that govern `kind` hold for the total `document`, and which failed."""
 
+    def is_timeless(self, kind: str) -> bool:
+        """Whether none of them can read the time that stands in a document."""
+
 
 class Decider:
     """Decides requests under one revision. Nothing of a request is kept; threads may share it."""
@@ -124,6 +127,16 @@ class Decider:
             issuing=action == _ISSUE,
             answering=known is not None and kind != "postgres" and action not in _WITHOUT_OPERATION,
         )
+        recorded = call.recorded
+        # What asked for neither the time nor anything of the world would find the same again at any other instant.
+        cacheable = (
+            found.verdict != "approve"
+            and not found.errors
+            and found.credential is None
+            and not recorded
+            and not call.asked_time
+            and self._evaluator.is_timeless(kind)
+        )
         # By position, which costs a third of what naming them does.
         return Decision(
             f"{self._prefix}-{next(self._ids):x}",
@@ -136,9 +149,9 @@ class Decider:
             found.credential,
             found.errors,
             operation_hash(whole, known) if found.verdict == "approve" else "",
-            False,  # cacheable
+            cacheable,
             facts,
-            call.recorded,
+            recorded,
         )
 
     def _analyse(self, operation: dict[str, Any], catalogue: Catalogue) -> Analysis:

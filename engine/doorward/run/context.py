@@ -38,6 +38,8 @@ class CallContext(Budget):
 
     _cache: dict[Any, Any] | None = None
     _now_ns: int | None = None
+    asked_time: bool = False
+    """Whether anything has asked for the instant of the evaluation."""
     strict: bool = True
     grants: Grants = NOTHING_GRANTED
     seed: int | None = None
@@ -67,6 +69,7 @@ class CallContext(Budget):
     @property
     def now_ns(self) -> int:
         """The instant of the evaluation, in nanoseconds since 1970."""
+        self.asked_time = True
         if self._now_ns is None:
             self._now_ns = time.time_ns()
         return self._now_ns

@@ -49,6 +49,10 @@ class _Watched:
         self.findings = self._compiled.evaluate(kind, self.document, call)
         return self.findings
 
+    def is_timeless(self, kind: str) -> bool:
+        """As the compiled policies are."""
+        return self._compiled.is_timeless(kind)
+
 
 class Witness:
     """Decides as the engine does, by the same code, and keeps what was seen on the way."""

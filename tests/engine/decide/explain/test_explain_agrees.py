@@ -98,6 +98,9 @@ class Derived:
             change_at(document, list(change.path), change)
         return self._compiled.evaluate(kind, document, call)
 
+    def is_timeless(self, kind: str) -> bool:
+        return self._compiled.is_timeless(kind)
+
 
 def decide_changed(engine: Engine, request: dict[str, Any], changes: Sequence[Change]) -> str:
     """The verdict of a request that is written anew, with other facts where they follow from the operation."""
