@@ -144,12 +144,14 @@ def test_http_asks_the_same(engine: Served) -> None:
             "id": "shop-1",
             "properties": {"environment": "test"},
         },
-        "context": {"postgres": {"statement": "select 1"}},
+        "context": {"statement": "select 1"},
     }
 
     def asked(token: str, path: str = "/access/v1/evaluation", body: Any = evaluation) -> int:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.post(http + path, json=body, headers=headers, timeout=PATIENCE).status_code
+        answer = httpx.post(http + path, json=body, headers=headers, timeout=PATIENCE)
+        assert answer.json().get("decision") in (True, None)
+        return answer.status_code
 
     assert [asked(token) for token in ("", "no such token here", TOOL, GATEWAY, NARROW)] == [
         401,

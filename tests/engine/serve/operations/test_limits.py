@@ -53,7 +53,7 @@ def test_more_than_the_rate_is_refused_at_once(tmp_path: Path) -> None:
         "subject": {"type": "user", "id": "ann"},
         "action": {"name": "query"},
         "resource": {"type": "postgres", "id": "shop"},
-        "context": {"postgres": {"statement": "select 1"}},
+        "context": {"statement": "select 1"},
     }
     with served(tmp_path / "policies", *flags) as engine, engine.stub() as stub:
         batch = pb.DecideBatchRequest(requests=[request()] * 100)
