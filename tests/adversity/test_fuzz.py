@@ -20,6 +20,8 @@ _EXECUTIONS = {
     "sql": 1000,
     "wire": 3000,
     "grpc": 1500,
+    "explain": 100,
+    "query": 600,
 }
 
 

@@ -6,4 +6,4 @@ from typing import Final
 
 __all__ = ["TARGETS"]
 
-TARGETS: Final = ("parse", "compile", "evaluate", "decide", "sql", "wire", "grpc")
+TARGETS: Final = ("parse", "compile", "evaluate", "decide", "sql", "wire", "grpc", "explain", "query")

@@ -31,10 +31,13 @@ from doorward.run.reference import ReferenceProgram
 from doorward.run.values import UNDEFINED
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
-from doorward.serve.point import DecisionPoint
+from doorward.serve.point import DecisionPoint, Unanswered
 from doorward.serve.policies.revisions import InForce, Revisions
 from doorward.serve.policies.watched import Watched
+from doorward.serve.rpc.explain import explained
+from doorward.serve.rpc.query import answered
 from doorward.serve.rpc.service import DecisionService
+from doorward.serve.rpc.wire import question_of
 from doorward_dsl import (
     DoorwardError,
     PolicyError,
@@ -297,7 +300,6 @@ def _grpc() -> Target:
             whole["struct"].update(document)
         seeds.append(pb.DecideRequest(**whole).SerializeToString())
     texts = TextMutator(corpus.JSON_WORDS, [json.dumps(one) for one in corpus.requests()])
-    raw = BytesMutator(seeds)
 
     def run(data: bytes) -> None:
         request = pb.DecideRequest()
@@ -315,21 +317,133 @@ def _grpc() -> Target:
                 raise WrongAnswer("a fault shown as an error of a statement", f"{error.code} {error.message}")
         pb.DecideResponse.FromString(response.SerializeToString())
 
-    def mutate(data: bytes, random: Random) -> bytes:
-        """Half of the time the document inside, which few changes of bytes reach."""
-        if random.random() < 0.5:
-            return raw.mutate(data, random)
-        request = pb.DecideRequest()
+    def inside(request: pb.DecideRequest, random: Random) -> None:
+        request.json = _changed(texts, request.json, random)
+
+    return Target(tuple(seeds), run, _of_messages(pb.DecideRequest, seeds, inside))
+
+
+def _explain() -> Target:
+    policies = {str(at): seed.partition(PART)[2] for at, seed in enumerate(corpus.decision_seeds()[::3])}
+    engine = Engine.from_sources({f"{at}.ward": text for at, text in policies.items()}, {}, limits=_LIMITS)
+    shop = corpus.catalogue()
+    seeds: list[bytes] = []
+    for at, document in enumerate(corpus.requests()):
+        asked = pb.DecideRequest(json=json.dumps(document).encode())
+        request = pb.ExplainRequest(request=asked, nearest=at % 8 == 0)
+        if at % 2:
+            request.instant.FromNanoseconds(1_700_000_000_000_000_000)
+            request.replaying.effects.add(
+                name="http.send", digest="ab" * 32, arguments="[]", result='{"a": 1}'
+            )
+        seeds.append(request.SerializeToString())
+    texts = TextMutator(corpus.JSON_WORDS, [json.dumps(one) for one in corpus.requests()])
+
+    def run(data: bytes) -> None:
+        request = pb.ExplainRequest()
         try:
             request.ParseFromString(data)
+            question = question_of(request.request)
+            if isinstance(question, Unanswered):
+                return
+            told = explained(engine, question, shop, request)
+        except (DecodeError, Unanswered):
+            return
+        for one in told.statements:
+            json.loads(one.conditions)
+        pb.Explanation.FromString(told.SerializeToString())
+
+    def inside(request: pb.ExplainRequest, random: Random) -> None:
+        request.request.json = _changed(texts, request.request.json, random)
+
+    return Target(tuple(seeds), run, _of_messages(pb.ExplainRequest, seeds, inside))
+
+
+def _query() -> Target:
+    engine = Engine.from_sources({"p.rego": "package p\nimport rego.v1\nq := input.a\n"}, {}, limits=_LIMITS)
+    queries = [
+        "data = x",
+        "x := input.a + 1",
+        "some i, j in input; i == j",
+        "{x: y | some x, y in input} = z",
+        'sprintf("%v", [input]) = s',
+        "time.now_ns() = t; q = r",
+        "every x in input.a { x > 0 }",
+    ]
+    words = [
+        "data",
+        "input",
+        "some",
+        "in",
+        "every",
+        ":=",
+        "==",
+        "with",
+        "as",
+        "not",
+        "[",
+        "]",
+        "{",
+        "}",
+        "|",
+        "1e309",
+    ]
+    texts = TextMutator(words, queries)
+    seeds = [
+        pb.QueryRequest(
+            query=text, input=b'{"a": [1, 2.5, "x"]}', within="package p" if at % 2 else ""
+        ).SerializeToString()
+        for at, text in enumerate(queries)
+    ]
+
+    def run(data: bytes) -> None:
+        request = pb.QueryRequest()
+        try:
+            request.ParseFromString(data)
+            response = answered(engine, request)
+        except (DecodeError, Unanswered):
+            return
+        if response.WhichOneof("outcome") is None:
+            raise WrongAnswer("neither answers nor errors")
+        for error in response.errors.errors:
+            if error.code == "eval_internal_error" or _FAULT.search(error.message):
+                raise WrongAnswer("a fault shown as an error of a query", f"{error.code} {error.message}")
+        for binding in response.answers.bindings:
+            json.loads(binding)
+        pb.QueryResponse.FromString(response.SerializeToString())
+
+    def inside(request: pb.QueryRequest, random: Random) -> None:
+        if random.random() < 0.7:
+            request.query = _changed(texts, request.query.encode(), random).decode("utf-8", "replace")
+        else:
+            request.input = _changed(texts, request.input, random)
+
+    return Target(tuple(seeds), run, _of_messages(pb.QueryRequest, seeds, inside))
+
+
+def _changed(texts: TextMutator, content: bytes, random: Random) -> bytes:
+    return texts.mutate(content.decode("utf-8", "replace"), random).encode("utf-8", "surrogatepass")
+
+
+def _of_messages(
+    kind: type[Any], seeds: Sequence[bytes], inside: Callable[[Any, Random], None]
+) -> Callable[[bytes, Random], bytes]:
+    """Changes bytes of a message, or half of the time the texts inside, which few changes of bytes reach."""
+    raw = BytesMutator(seeds)
+
+    def mutate(data: bytes, random: Random) -> bytes:
+        message = kind()
+        if random.random() < 0.5:
+            return raw.mutate(data, random)
+        try:
+            message.ParseFromString(data)
         except DecodeError:
             return raw.mutate(data, random)
-        request.json = texts.mutate(request.json.decode("utf-8", "replace"), random).encode(
-            "utf-8", "surrogatepass"
-        )
-        return request.SerializeToString()
+        inside(message, random)
+        content: bytes = message.SerializeToString()
+        return content
 
-    return Target(tuple(seeds), run, mutate)
+    return mutate
 
 
 _MAKERS: Final[dict[str, Callable[[], Target]]] = {
@@ -340,4 +454,6 @@ _MAKERS: Final[dict[str, Callable[[], Target]]] = {
     "sql": _sql,
     "wire": _wire,
     "grpc": _grpc,
+    "explain": _explain,
+    "query": _query,
 }
