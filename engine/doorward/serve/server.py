@@ -314,7 +314,8 @@ def _decision_log(settings: ServeSettings, revisions: Revisions) -> DecisionLog 
         return DecisionLog(settings.decision_log, engine, workers=settings.workers)
     except OSError as error:
         path = settings.decision_log.file
-        raise ServeError(f"the decision log `{path}` cannot be opened: {error.strerror or error}") from None
+        why = (error.strerror or str(error)).lower()
+        raise ServeError(f"the decision log `{path}` cannot be opened: {why}") from None
     except ImportError as error:
         raise ServeError(f"the decision log needs an extra of the package, for `{error.name}`") from None
 
