@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from doorward.run.budget import Limits
 from doorward.serve.http.application import HttpApplication
 from doorward.serve.http.server import HttpServer
 from doorward.serve.http.settings import HttpSettings
-from doorward.serve.point import DecisionPoint
+from doorward.serve.point import DecisionPoint, Observer
 
 __all__ = ["Http", "http_of"]
 
@@ -52,10 +52,11 @@ async def http_of(
     max_concurrent: int = 64,
     max_connections: int = 256,
     tls: ssl.SSLContext | None = None,
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[Http]:
     """Serve policies written below a folder."""
     settings = settings or HttpSettings()
-    point = await point_of(folder, files, limits)
+    point = await point_of(folder, files, limits, observers)
     application = HttpApplication(
         point, settings, max_body_bytes=max_body_bytes, max_concurrent=max_concurrent
     )

@@ -124,5 +124,3 @@ def _valid(model: type[_Model], given: dict[str, Any]) -> _Model:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise Problem(400, "invalid_parameter", f"`{place[:200]}`: {first['msg'].lower()}") from None
-    except RecursionError:
-        raise Problem(400, "invalid_parameter", "the body is nested too deeply") from None

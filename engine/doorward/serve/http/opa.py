@@ -80,12 +80,7 @@ class OpaApi:
                 given = UNDEFINED
             else:
                 given = json_of(parameter.encode("utf-8", "replace"), "the input")
-            try:
-                prepared = engine.prepare(query, strict_builtin_errors=strict)
-            except PolicyError as error:  # such as a function, or a field of what has none
-                said = "; ".join(each.message for each in error.diagnostics)
-                raise Problem(500, "internal_error", said, errors=errors_of(error)) from None
-            value = prepared.value(given, default=UNDEFINED)
+            value = _value_of(engine, query, given, strict=strict)
             if not steps:
                 value.pop(_HIDDEN, None)
             return value
@@ -104,10 +99,8 @@ class OpaApi:
             else:
                 document = _object(body)
             text, given = document.get("query"), _input(document)
-            if text is None:
-                raise Problem(400, "invalid_parameter", "there is no query")
             if not isinstance(text, str) or not text.strip():
-                raise Problem(400, "invalid_parameter", "the query is empty")
+                raise Problem(400, "invalid_parameter", "there is no query")
             if len(text) > _MAX_QUERY:
                 raise Problem(400, "invalid_parameter", f"the query is longer than {_MAX_QUERY} characters")
             try:
@@ -125,10 +118,7 @@ class OpaApi:
 
         def work() -> Any:
             given = json_of(body, "the body") if body.strip() else UNDEFINED
-            try:
-                result = engine.prepare(_MAIN).value(given, default=UNDEFINED)
-            except PolicyError:
-                result = UNDEFINED
+            result = _value_of(engine, _MAIN, given, strict=False)
             if result is UNDEFINED:
                 raise Problem(404, "undefined_document", f"document missing: {_MAIN}")
             return result
@@ -206,6 +196,16 @@ def _reference(steps: list[str], data: Any) -> str:
             reference += f"[{json.dumps(step)}]"
             place = place[step] if named else None
     return reference
+
+
+def _value_of(engine: Engine, term: str, given: Any, *, strict: bool) -> Any:
+    """The value of a document, UNDEFINED where it has none. Raises Problem, EvaluationError."""
+    try:
+        prepared = engine.prepare(term, strict_builtin_errors=strict)
+    except PolicyError as error:  # such as a function, or a field of what has none
+        said = "; ".join(each.message for each in error.diagnostics)
+        raise Problem(500, "internal_error", said, errors=errors_of(error)) from None
+    return prepared.value(given, default=UNDEFINED)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -25,7 +26,7 @@ from doorward.serve.envoy.settings import (
     JwtIdentity,
     PeerIdentity,
 )
-from doorward.serve.point import DecisionPoint
+from doorward.serve.point import DecisionPoint, Made, Observer
 from doorward_proto.envoy import authorization_pb2 as pb
 
 DENIED = grpc.StatusCode.PERMISSION_DENIED.value[0]
@@ -46,10 +47,10 @@ class InForceNow:
         self.engine = engine
 
 
-def authorization(policy: str | None, settings: EnvoySettings | None = None) -> EnvoyAuthorization:
+def authorization(policy: str | None, *observers: Observer) -> EnvoyAuthorization:
     engine = None if policy is None else Engine.from_sources({"p.ward": f"package p\ngoverns http\n{policy}"})
-    point = DecisionPoint(Fixed(engine), Catalogues())  # type: ignore[arg-type]
-    return EnvoyAuthorization(point, settings or EnvoySettings())
+    point = DecisionPoint(Fixed(engine), Catalogues(), observers=observers)  # type: ignore[arg-type]
+    return EnvoyAuthorization(point, EnvoySettings())
 
 
 def check(service: EnvoyAuthorization, message: bytes) -> pb.CheckResponse:
@@ -127,6 +128,20 @@ def test_without_policies_there_is_no_decision() -> None:
     assert answer.denied_response.status.code == 503
     assert json.loads(answer.denied_response.body)["code"] == "no_policy"
     assert answer.dynamic_metadata["verdict"] == "block"
+
+
+class Broken:
+    """An observer that fails."""
+
+    def saw(self, batch: Sequence[Made]) -> None:
+        raise RuntimeError("secret")
+
+
+def test_a_fault_of_ours_is_a_refusal() -> None:
+    answer = check(authorization("allow", Broken()), request().SerializeToString())
+    assert answer.status.code == UNAVAILABLE
+    assert answer.denied_response.status.code == 503
+    assert "secret" not in answer.denied_response.body
 
 
 def test_what_is_no_http_is_refused() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.support.served import PATIENCE
 
 from doorward.serve.http.server import HttpServer
 from doorward.serve.http.settings import HttpSettings
+from doorward.serve.point import Made
 
 POLICIES = {"p.rego": "package p\n\nx := 1"}
 LONG = {**POLICIES, "data.json": json.dumps({"long": "x" * (12 << 20)})}
@@ -170,6 +171,39 @@ async def test_more_connections_than_may_be_are_closed(tmp_path: Path) -> None:
     ):
         third[1].write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         assert await rest(third[0]) == b""
+
+
+async def test_a_body_that_ends_in_the_middle_ends_nothing_else(tmp_path: Path) -> None:
+    async with http_of(tmp_path, POLICIES, max_concurrent=1) as http:
+        async with raw(http) as (_, writer):
+            writer.write(b"POST /v1/data/p/x HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+            await writer.drain()
+        async with asyncio.timeout(PATIENCE):
+            while (await http.client.get("/v1/data/p/x")).status_code != 200:
+                pass
+
+
+class Broken:
+    """An observer that fails."""
+
+    def saw(self, batch: Sequence[Made]) -> None:
+        raise RuntimeError("secret")
+
+
+async def test_a_fault_of_ours_is_an_error_that_says_no_more_than_that(tmp_path: Path) -> None:
+    async with http_of(
+        tmp_path, {"w.ward": "package w\n\ngoverns http\n\nallow"}, observers=[Broken()]
+    ) as http:
+        call = {"name": "call", "properties": {"method": "GET", "target": "/"}}
+        ask = {
+            "subject": {"type": "user", "id": "a"},
+            "action": call,
+            "resource": {"type": "http", "id": "1"},
+        }
+        for path, body in (("evaluation", ask), ("evaluations", {"evaluations": [ask]})):
+            answer = await http.client.post(f"/access/v1/{path}", json=body)
+            assert answer.status_code == 500
+            assert answer.json() == {"code": "internal_error", "message": "internal error: RuntimeError"}
 
 
 async def test_what_is_under_way_ends_when_the_service_stops(tmp_path: Path) -> None:

@@ -275,6 +275,29 @@ async def test_nothing_is_written(served: Http, method: str, path: str) -> None:
     assert (await served.client.get("/v1/data/a/b/x")).json()["result"] == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("GET", "/v1/query", b""),
+        ("GET", "/v1/query?q=", b""),
+        ("GET", "/v1/query?q=%20", b""),
+        ("POST", "/v1/query", b""),
+        ("POST", "/v1/query", b"{}"),
+        ("POST", "/v1/query", b'{"query": 7}'),
+        ("POST", "/v1/query", b'{"query": "' + b"x" * 70_000 + b'"}'),
+        ("POST", "/v1/query", b'{"query": "'),
+        ("GET", "/v1/data" + "/a" * 101, b""),
+        ("GET", "/v1/data/%ff", b""),
+        ("GET", "/v1/data/a?input=%ff", b""),
+        ("POST", "/", b"garbage"),
+    ],
+)
+async def test_what_cannot_be_asked_is_answered_400(served: Http, method: str, url: str, body: bytes) -> None:
+    answer = await served.client.request(method, url, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid_parameter"
+
+
 async def test_a_document_by_itself(tmp_path: Path) -> None:
     files = {"m.rego": 'package system\n\nmain := {"allowed": input.user == "ana"} if input.user'}
     async with http_of(tmp_path, files) as http:
