@@ -14,7 +14,7 @@ from doorward.run.values import Value
 
 from .builtin import Meter, contextual, pure
 from .operands import ARRAYS, string, wrong_element, wrong_type
-from .patterns import compile_pattern, encodable
+from .patterns import compile_pattern, encodable, is_found
 
 __all__ = ["BUILTINS", "glob_pattern", "intersect"]
 
@@ -140,10 +140,10 @@ def match(meter: Meter, pattern: Value, delimiters: Value, text: Value) -> bool:
     if work:
         meter.charge(work)
     try:
-        found = _compiled(encodable(glob), separators).search(encodable(subject))
+        expression = _compiled(encodable(glob), separators)
     except ValueError as error:
         raise BuiltinError(f"{name}: {error}") from None
-    return found is not None
+    return is_found(expression, subject)
 
 
 def quote_meta(pattern: Value) -> Value:

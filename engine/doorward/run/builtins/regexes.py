@@ -14,7 +14,7 @@ from doorward.run.values import Value
 from .builtin import Meter, contextual, pure
 from .globs import intersect
 from .operands import bounded, integer, string
-from .patterns import compile_pattern, encodable
+from .patterns import compile_pattern, encodable, is_found
 from .terms import quoted
 
 __all__ = ["BUILTINS", "compiled"]
@@ -40,7 +40,7 @@ def compiled(pattern: str, *, captures: bool = False) -> Any:
     """The compiled pattern; raises ValueError with what is wrong. Without `captures` it has no groups."""
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(f"error parsing regexp: longer than {_MAX_PATTERN} characters")
-    if _ONE_BYTE.search(pattern):
+    if "\\C" in pattern and _ONE_BYTE.search(pattern):
         raise ValueError("error parsing regexp: invalid escape sequence: `\\C`")
     try:
         found = compile_pattern(encodable(pattern), captures=captures)
@@ -111,7 +111,7 @@ def _matches_in(meter: Meter, name: str, pattern: Value, text: Value) -> bool:
     meter.charge(len(wanted) ** 2 >> _SEARCH_SHIFT)
     expression = _pattern(name, 1, wanted)
     meter.charge(expression.programsize * len(subject) >> _SEARCH_SHIFT)
-    return expression.search(encodable(subject)) is not None
+    return is_found(expression, subject)
 
 
 def is_valid(meter: Meter, pattern: Value) -> bool:
@@ -210,7 +210,7 @@ def template_match(meter: Meter, template: Value, text: Value, start: Value, end
         raise BuiltinError(f"{name}: a template of more than {_MAX_PATTERN} characters is refused")
     meter.charge(_COMPILE_STEPS * (1 + shape.count(opening)))
     expression = _pattern(name, 1, _from_template(name, shape, opening, closing))
-    return expression.search(encodable(subject)) is not None
+    return is_found(expression, subject)
 
 
 def _from_template(name: str, template: str, opening: str, closing: str) -> str:
