@@ -125,24 +125,21 @@ def test_a_difference_is_logged_the_first_tenth_and_hundredth_time() -> None:
     assert [line["times"] for line in lines] == [1, 10, 100]
 
 
-async def test_its_policies_are_followed_and_refused_ones_are_said(tmp_path: Path) -> None:
-    async with running(write_policies(tmp_path, {"acme.ward": NEW})) as shadow:
-        first = shadow.report.revision
-        (tmp_path / "acme.ward").write_text("package acme\n\nallow if\n")
-        await when(lambda: bool(shadow.report.rejected))
-        assert "acme.ward" in shadow.report.rejected
-        assert shadow.report.revision == first
-        (tmp_path / "acme.ward").write_text(OLD)
-        await when(lambda: shadow.report.revision != first and not shadow.report.rejected)
-
-
-async def test_a_shadow_without_policies_is_shown_nothing(tmp_path: Path) -> None:
+async def test_a_shadow_without_policies_is_shown_nothing_until_it_has_some_and_then_follows_them(
+    tmp_path: Path,
+) -> None:
     async with running(tmp_path / "nowhere") as shadow:
         assert "no such file" in shadow.report.rejected
         shadow.saw([made(Engine.from_sources({"acme.ward": OLD}), "ana")])
         assert (shadow.shown, shadow.passed_over) == (0, 1)
         write_policies(tmp_path / "nowhere", {"acme.ward": NEW})
         await when(lambda: shadow._room > 0)
+        first = shadow.report.revision
+        write_policies(tmp_path / "nowhere", {"acme.ward": "package acme\n\nallow if\n"})
+        await when(lambda: "acme.ward" in shadow.report.rejected)
+        assert shadow.report.revision == first
+        write_policies(tmp_path / "nowhere", {"acme.ward": OLD})
+        await when(lambda: shadow.report.revision != first and not shadow.report.rejected)
 
 
 async def test_what_it_is_shown_is_bounded(tmp_path: Path) -> None:

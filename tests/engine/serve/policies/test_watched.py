@@ -119,7 +119,8 @@ async def test_what_is_gone_is_an_error_and_news_when_it_is_back(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["file in a tree", "bundle", "single file", "link to a tree", "comes to be"])
-async def test_a_change_is_noticed(tmp_path: Path, kind: str) -> None:
+async def test_a_change_is_noticed(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.serve.policies.watched._LOOK_EVERY_MS", 100)
     policies = tmp_path / "policies"
     if kind == "bundle":
         put(tmp_path / "x.tar.gz", A)
