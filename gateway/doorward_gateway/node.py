@@ -120,6 +120,7 @@ class Node:
             config.postgres,
             config.resources,
             services,
+            node=config.node,
             sessions=config.limits.sessions,
             message_size=config.limits.message_size,
             startup_seconds=config.limits.startup_timeout / 1000,

@@ -57,6 +57,10 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def lives(self, session_id: str) -> bool:
+        """Whether there is a live session of that id."""
+        return session_id in self._sessions
+
     def add(self, session: LiveSession) -> None:
         """Makes a session known; its id must be new."""
         if session.id in self._sessions:

@@ -49,6 +49,7 @@
           ca: server-ca.crt                    # for verify
           roles:
             readonly: {user: app_ro, password_env: APP_RO_PASSWORD}
+          admin: {user: doorward_admin, password_file: admin.password}   # lends each session a role of its own
 
 Files are relative to the configuration file. A secret is never written in it: `…_file` names a file that
 holds the secret, `…_env` an environment variable.
@@ -242,7 +243,11 @@ class UpstreamAccount(HasSecret):
 
 
 class PostgresUpstream(UpstreamAccount):
-    """The PostgreSQL server behind a resource, its default account and the accounts that stand for roles."""
+    """The PostgreSQL server behind a resource, its default account and the accounts that stand for roles.
+
+    With an `admin` account, sessions do not log in as those accounts, but each as a fresh role that is a member of
+    one; see `postgres.lending`. The default account is still what reads the catalogue.
+    """
 
     host: _Text
     port: int = Field(default=5432, ge=1, le=65_535)
@@ -250,6 +255,7 @@ class PostgresUpstream(UpstreamAccount):
     tls: Literal["disable", "prefer", "require", "verify"] = "prefer"
     ca: ConfigFile | None = None
     roles: dict[_Name, UpstreamAccount] = Field(default_factory=dict)
+    admin: UpstreamAccount | None = None
 
 
 class Resource(Section):

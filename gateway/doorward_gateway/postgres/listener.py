@@ -19,6 +19,7 @@ from doorward_gateway.postgres import messages
 from doorward_gateway.postgres.catalogues import ResourceCatalogue
 from doorward_gateway.postgres.entrance import Admitted, Entrance, NotAdmitted
 from doorward_gateway.postgres.framing import FRONTEND_KINDS, Framer
+from doorward_gateway.postgres.lending import Lending
 from doorward_gateway.postgres.protocol import ProtocolViolation, SqlState
 from doorward_gateway.postgres.reports import Report
 from doorward_gateway.postgres.session import Services, Session, Target
@@ -45,6 +46,7 @@ class Listener:
         resources: Mapping[str, Resource],
         services: Services,
         *,
+        node: str,
         sessions: int,
         message_size: int,
         startup_seconds: float,
@@ -54,10 +56,8 @@ class Listener:
         self._limit = sessions
         self._message_size = message_size
         self._startup_seconds = startup_seconds
-        self._targets = {
-            name: Target(name, resource, ResourceCatalogue(name, resource.upstream, services.engine))
-            for name, resource in resources.items()
-        }
+        self._node = node
+        self._targets = {name: self._target(name, resource) for name, resource in resources.items()}
         self._entrance = Entrance(
             credentials=services.credentials,
             tokens=services.tokens,
@@ -70,8 +70,20 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions: dict[int, tuple[bytes, Session]] = {}
 
+    def _target(self, name: str, resource: Resource) -> Target:
+        services, upstream = self._services, resource.upstream
+        lending = None
+        if upstream.admin is not None:
+            lending = Lending(
+                upstream, upstream.admin, node=self._node, clock=services.clock, lives=services.sessions.lives
+            )
+        return Target(name, resource, ResourceCatalogue(name, upstream, services.engine), lending)
+
     async def start(self) -> int:
         """Begins to listen; the port, which the system has chosen where the configuration says 0."""
+        for target in self._targets.values():
+            if target.lending is not None:
+                target.lending.start()
         address = self._config.listen
         host = None if address.host == "*" else address.host
         self._server = await asyncio.get_running_loop().create_server(self._accept, host, address.port)
@@ -89,6 +101,9 @@ class Listener:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for target in self._targets.values():
+            if target.lending is not None:
+                await target.lending.close()
 
     # --- one connection ---
 

@@ -29,6 +29,7 @@ from doorward_gateway.postgres.entrance import Admitted
 from doorward_gateway.postgres.frontend import ClientLeft, Frontend
 from doorward_gateway.postgres.gate import Caller, Gate
 from doorward_gateway.postgres.labels import labels_of, settle_labels
+from doorward_gateway.postgres.lending import Lending
 from doorward_gateway.postgres.link import Link
 from doorward_gateway.postgres.operation import Refused
 from doorward_gateway.postgres.pipeline import Pipeline
@@ -74,6 +75,7 @@ class Target:
     name: str
     config: Resource
     catalogue: ResourceCatalogue
+    lending: Lending | None = None
 
     def document(self) -> dict[str, Any]:
         """The `resource` part of an access request."""
@@ -97,6 +99,7 @@ class Session:
         self._ending: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self._gate: Gate | None = None
         self._server: UpstreamConnection | None = None
+        self._lent = ""
         self._pipeline = Pipeline()
         self._cancelling: set[asyncio.Task[None]] = set()
         grant = admitted.grant
@@ -179,9 +182,12 @@ class Session:
                 SqlState.INVALID_AUTHORIZATION,
                 f"doorward: the resource `{self._target.name}` has no database `{database}`",
             )
-        self._server = server = await connect(
-            upstream, account_of(upstream, grant.role), self._admitted.parameters
-        )
+        account = account_of(upstream, grant.role)
+        lending = self._target.lending
+        if lending is not None:
+            account = await lending.lend(self.id, account.user, grant.expires_at_ns)
+            self._lent = account.user
+        self._server = server = await connect(upstream, account, self._admitted.parameters)
         link = Link(server.wire, self._pipeline)
         surroundings = ServerSurroundings(
             link, self._target.catalogue, self._services.engine, database=upstream.database
@@ -277,6 +283,11 @@ class Session:
             if self._pipeline.status != b"I" or len(self._pipeline):
                 await server.cancel()  # what still runs would go on unseen
             server.close()
+        if self._lent and self._target.lending is not None:
+            try:
+                await self._target.lending.take_back(self._lent)
+            except (UpstreamRefused, TimeoutError) as error:
+                _log.error("role not taken back", session=self.id, role=self._lent, reason=str(error))
         if self._admitted.grant.single_use:
             try:
                 await self._services.credentials.revoke(self._admitted.grant.credential_id)

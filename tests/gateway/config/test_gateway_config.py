@@ -218,9 +218,17 @@ def test_the_example_in_the_documentation_is_a_configuration(tmp_path: Path) -> 
 
     assert model.__doc__ is not None
     example = model.__doc__.split("\n\n", 1)[1].rsplit("\n\nFiles are", 1)[0]
-    for name in ("server.crt", "server.key", "ca.crt", "client.crt", "client.key", "server-ca.crt", "idp-ca.crt"):
+    for name in (
+        "server.crt",
+        "server.key",
+        "ca.crt",
+        "client.crt",
+        "client.key",
+        "server-ca.crt",
+        "idp-ca.crt",
+    ):
         (tmp_path / name).write_text("pem")
-    for name in ("engine.token", "ada.token", "app.password"):
+    for name in ("engine.token", "ada.token", "app.password", "admin.password"):
         (tmp_path / name).write_text(name)
     path = tmp_path / "gateway.yaml"
     path.write_text("\n".join(line[4:] for line in example.splitlines()))

@@ -211,7 +211,8 @@ async def test_unknown_paths_and_methods(http: httpx.AsyncClient) -> None:
 
 
 async def ask(node: ControlNode) -> str:
-    operation = Operation("h", {"id": "dora", "kind": "human", "issuer": STATIC_ISSUER}, "warehouse", "update x", session_id="ses_1")
+    dora = {"id": "dora", "kind": "human", "issuer": STATIC_ISSUER}
+    operation = Operation("h", dora, "warehouse", "update x", session_id="ses_1")
     requirement = Requirement("shop:9", frozenset({"dba"}), 60_000, "writes wait")
     approval = await node.approvals.ask(operation, requirement)
     return str(approval.id)
