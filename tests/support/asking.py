@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,7 @@ from tests.support.served import PATIENCE
 
 from doorward_gateway.client import AsyncClient, EngineUnavailable
 
-__all__ = ["POLICY", "Asking", "asking", "until"]
+__all__ = ["POLICY", "Asking", "asking", "until", "until_true"]
 
 POLICY: Final = 'package p\n\ngoverns ssh\n\nallow "harmless" if ssh.argv[0] == "uptime"\n'
 """What the engine that is asked has to decide by."""
@@ -31,6 +31,13 @@ async def until(holds: Callable[[], bool], what: str = "it") -> None:
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"{what} never came") from None
+
+
+async def until_true(holds: Callable[[], Awaitable[bool]]) -> None:
+    """The same, of something that has to be asked for."""
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
 
 
 @dataclass

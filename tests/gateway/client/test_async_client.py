@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from tests.support.asking import until, until_true
 from tests.support.postgres import free_port
 from tests.support.served import PATIENCE, served, write_policies
 
@@ -38,12 +39,6 @@ def document(statement: str = "select 1") -> dict[str, Any]:
         "resource": {"kind": "postgres"},
         "postgres": {"statement": statement},
     }
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.01)
 
 
 # --- a real engine ---
@@ -77,7 +72,7 @@ async def test_an_engine_killed_refuses_at_once_and_recovers_when_it_returns(tmp
     listen = f"127.0.0.1:{free_port()}"
     async with AsyncClient(listen, timeout=PATIENCE) as client:
         with served(policies, listen=listen) as engine:
-            await until(lambda: allowed(client))
+            await until_true(lambda: allowed(client))
             digest = await client.describe("postgres", CATALOGUE)
             question = document("select id from customers")
             assert (await client.decide(question, digest)).verdict == "allow"
@@ -87,10 +82,10 @@ async def test_an_engine_killed_refuses_at_once_and_recovers_when_it_returns(tmp
             with pytest.raises(EngineUnavailable):
                 await client.decide(document())
         assert time.monotonic() - started < PATIENCE / 2  # refused at once, not each after the time-out
-        await until(lambda: refused(client, "cannot be reached"))
+        await until_true(lambda: refused(client, "cannot be reached"))
         assert not client.connected
         with served(policies, listen=listen):
-            await until(lambda: allowed(client))
+            await until_true(lambda: allowed(client))
             # the new process was never told of the catalogue
             answers = await asyncio.gather(*[client.decide(question, digest) for _ in range(50)])
             assert {answer.verdict for answer in answers} == {"allow"}
@@ -262,8 +257,7 @@ async def test_what_waits_for_an_engine_that_is_busy_leaves_together_and_does_no
         asked = []
         for number in (1, 2):
             asked.append(asyncio.create_task(client.decide(b"%d" % number)))
-            while len(liar.messages) < number:
-                await asyncio.sleep(0)
+            await until(lambda sent=number: len(liar.messages) >= sent)  # type: ignore[misc]
         answers = await asyncio.gather(*asked, *[client.decide(b"%d" % n) for n in range(3, 40)])
     assert [answer.message.decision_id for answer in answers] == [str(n) for n in range(1, 40)]
     assert liar.messages == [1, 1, 37]
@@ -331,13 +325,13 @@ async def test_a_stream_that_breaks_is_opened_anew() -> None:
             except EngineUnavailable:
                 return False
 
-        await until(again)
+        await until_true(again)
 
 
 async def test_closing_ends_calls_under_way() -> None:
     async with lying(silent) as (client, _):
         task = asyncio.create_task(client.decide(b"1", timeout=PATIENCE))
-        await until(lambda: ready(client))
+        await until_true(lambda: ready(client))
         await client.close()
         with pytest.raises(EngineUnavailable, match="closed"):
             await task

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
 import pytest
+from tests.support.asking import until_true
 from tests.support.served import PATIENCE
 
 from doorward_gateway.client import AsyncClient
@@ -154,26 +155,20 @@ async def asks(engine: Told, client: AsyncClient) -> bool:
     return engine.asked > before
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is on the line
-            await asyncio.sleep(0.01)
-
-
 async def test_what_is_kept_is_not_asked_again_until_the_revision_changes() -> None:
     async with told(cache=10) as (engine, client):
 
         async def kept() -> bool:
             return not await asks(engine, client)
 
-        await until(kept)
+        await until_true(kept)
         assert await asks(engine, client) is False
         engine.becomes("r2")
         decided = await client.decide(b"{}")
         while decided.message.revision != "r2":  # until the watch has told: then never again by the old one
             decided = await client.decide(b"{}")
             await asyncio.sleep(0)
-        await until(kept)
+        await until_true(kept)
         assert (await client.decide(b"{}")).message.revision == "r2"
 
 
@@ -188,12 +183,12 @@ async def test_a_watch_that_breaks_drops_all_of_it() -> None:
         async def kept() -> bool:
             return not await asks(engine, client)
 
-        await until(kept)
+        await until_true(kept)
         engine.watchable = False
         engine.becomes("r1")
 
         async def asked() -> bool:
             return await asks(engine, client)
 
-        await until(asked)
+        await until_true(asked)
         assert [await asks(engine, client) for _ in range(5)] == [True] * 5
