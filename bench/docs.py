@@ -54,7 +54,13 @@ def _figures(report: Report, pictures: Sequence[Path]) -> str:
         parts += ["### Users, and grants that are theirs", "", f"{_sentence(rows[0].note)}.", ""]
         for row in rows:
             parts += [*_growth(row), ""]
-    shown = ("whole decisions", "PostgreSQL policies", "load", "memory", "decisions served", "pgbench")
+    if rows := [row for row in report.rows if row.group == "served" and row.reference]:
+        parts += ["### Decisions served", "", *_served(rows), ""]
+        picture(
+            "served",
+            "Decisions a second by the number of callers, and percentiles of the time, for each server",
+        )
+    shown = ("whole decisions", "PostgreSQL policies", "load", "memory", "pgbench")
     for row in report.rows:
         if row.name.startswith(shown) and row.reference:
             parts += [f"### {row.name[:1].upper()}{row.name[1:]}", "", *_plain(row), ""]
@@ -128,6 +134,30 @@ def _why_not(row: Row, series: str, size: int) -> str:
 
 def _sentence(note: str) -> str:
     return re.sub(r"^[a-z]", lambda first: first[0].upper(), note)
+
+
+def _served(rows: Sequence[Row]) -> list[str]:
+    """A line for each way of asking, a column for each row."""
+    heads = [row.name.removeprefix("decisions served, ") for row in rows]
+    heads = [head.replace("processor time served, 64 callers", "server's processor") for head in heads]
+    heads = [head.removeprefix("time served, ") for head in heads]
+    told = (
+        "Decisions a second by callers; the server's processor time for a decision, under 64 callers; and what one takes at "
+        "half of one's own best rate, counted from when it was due. In brackets the ratio to the first line."
+    )
+    lines = [f"| who | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(rows)}"]
+    for who in dict.fromkeys(found.contestant for row in rows for found in row.figures):
+        found = [next((each for each in row.figures if each.contestant == who), None) for row in rows]
+        lines.append(f"| {who} | {' | '.join(map(_beside_first, rows, found))} |")
+    return [told, "", *lines]
+
+
+def _beside_first(row: Row, found: Figure | None) -> str:
+    if found is None or found.spread is None:
+        return "absent"
+    over = row.ratio(found)
+    shown = f"{amount(found.spread.median)} /s" if row.unit == "/s" else _microseconds(found.spread)
+    return shown if over is None or found is row.reference else f"{shown} ({ratio(over)})"
 
 
 def _plain(row: Row) -> list[str]:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import which
 
 from bench.measure import Contestant, Question
+from bench.programs import opa_program
 from doorward.engine import Engine, ModuleCache, TreeCache, read_policies
 
 __all__ = ["questions"]
@@ -188,9 +188,9 @@ class _Revised:
 
 
 def _opa(name: str, tree: Path) -> Contestant:
-    program = which("opa")
+    program = opa_program()
     if program is None:
-        return Contestant(name, lambda: 0.0, absent="no `opa` on the PATH")
+        return Contestant(name, lambda: 0.0, absent="no `opa` on the PATH, and none built")
     command = [program, "eval", "--data", str(tree), "data.acme.svc7.allow"]
 
     def one_round() -> float:

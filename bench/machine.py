@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import tomllib
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.programs import CEDAR, OPA, REGORUS, version_of
+from bench.programs import CEDAR, OPA, REGORUS, cerbos, version_of
 
 __all__ = ["machine", "versions"]
 
@@ -39,8 +40,11 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
     if said := version_of(OPA):
         found["opa"] = said
-    for crate, (folder, program) in _RUST.items():
-        if program.exists():
+    if program := cerbos():
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        found["cerbos"] = said.partition("\n")[0].strip()
+    for crate, (folder, built) in _RUST.items():
+        if built.exists():
             manifest = tomllib.loads((Path(__file__).parent / folder / "Cargo.toml").read_text())
             stated = manifest["dependencies"][crate]
             found[crate] = (stated if isinstance(stated, str) else stated["version"]).lstrip("=")

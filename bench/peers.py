@@ -31,7 +31,7 @@ __all__ = [
     "rego_peers",
 ]
 
-PEERS = ("by-hand", "opa", "regorus", "rego-cpp", "cedar", "casbin", "pgbouncer")
+PEERS = ("by-hand", "opa", "regorus", "rego-cpp", "cedar", "casbin", "cerbos", "pgbouncer")
 _UNKNOWN_TO_REGO_CPP = ("net.cidr_contains",)
 _WITH_PIP = "`make bench` installs it, or: pip install 'doorward[bench]'"
 

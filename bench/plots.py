@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _COLORS = {
     "regorus": "#c8553d",
     "rego-cpp": "#8f6bb3",
     "Cedar": "#d69f1f",
+    "Cerbos": "#b0468c",
     "pycasbin": "#7a5c3e",
 }
 _MARKERS = {
@@ -28,8 +30,10 @@ _MARKERS = {
     "regorus": "D",
     "rego-cpp": "^",
     "Cedar": "v",
+    "Cerbos": "X",
     "pycasbin": "P",
 }
+_STROKES = {"stream, client in Go": "--", "unary": "-.", "Envoy's Check": ":"}
 _LABELS = {"regorus, virtual machine": "regorus VM", "regorus, compiled policy": "regorus compiled"}
 _INK, _PALE = "#333333", "#dddddd"
 
@@ -70,6 +74,7 @@ def draw(report: Report, directory: Path, kind: str = "png") -> list[Path]:
         "growth": _growth,
         "load": _load,
         "memory": _memory,
+        "served": _served,
     }
     directory.mkdir(parents=True, exist_ok=True)
     with plt.rc_context(style):
@@ -218,6 +223,47 @@ def _load(plt: Any, report: Report) -> Any:
     axes.legend(loc="upper left")
     axes.set_title("Loading (grey: a straight line)")
     return figure
+
+
+def _served(plt: Any, report: Report) -> Any:
+    rates = [row for row in report.rows if row.name.startswith("decisions served, ")]
+    times = [row for row in report.rows if row.name.startswith("time served, ")]
+    if not rates:
+        return None
+    figure, panels = plt.subplots(1, 2, figsize=(10.4, 4.2))
+    for series, line in _series([found for row in rates for found in row.figures]):
+        _line(panels[0], series, [size for size, _ in line], [spread.median for _, spread in line])
+    at = [row.name.rpartition(" ")[2] for row in times]
+    for series in dict.fromkeys(found.series for row in times for found in row.figures if found.rounds):
+        found = [next((each for each in row.figures if each.series == series), None) for row in times]
+        _line(panels[1], series, at, [_median(each) / 1000 or math.nan for each in found])
+    panels[0].set(xscale="log", yscale="log", xlabel="callers", ylabel="decisions a second (log scale)")
+    panels[0].set_xticks(*[sorted({each.size for row in rates for each in row.figures if each.size})] * 2)
+    panels[1].set(
+        yscale="log", xlabel="share of the answers", ylabel="ms at half of one's own best rate (log scale)"
+    )
+    for axes in panels:
+        axes.grid(axis="y", which="major")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), ncols=3, loc="lower left", bbox_to_anchor=(0.06, 0.93)
+    )
+    figure.suptitle("Decisions served", x=0.06, y=1.1, ha="left", fontweight="bold", fontsize=12)
+    figure.subplots_adjust(wspace=0.25)
+    return figure
+
+
+def _line(axes: Any, series: str, at: Sequence[Any], values: Sequence[float]) -> None:
+    who = _who(series) or series
+    axes.plot(
+        at,
+        values,
+        label=series,
+        color=_COLORS[who],
+        marker=_MARKERS[who],
+        linestyle=_STROKES.get(series.partition(", ")[2], "-"),
+        linewidth=2.6 if series.endswith("its client") else 1.5,
+    )
 
 
 def _memory(plt: Any, report: Report) -> Any:

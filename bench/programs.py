@@ -10,19 +10,32 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CEDAR", "OPA", "REGORUS", "Program", "Refused", "version_of"]
+__all__ = ["CEDAR", "LOADGEN", "OPA", "REGORUS", "Program", "Refused", "cerbos", "opa_program", "version_of"]
 
 _HERE = Path(__file__).parent
 OPA = _HERE / "opa" / "target" / "bench-opa"
 CEDAR = _HERE / "cedar" / "target" / "release" / "bench-cedar"
+LOADGEN = _HERE / "loadgen" / "target" / "bench-loadgen"
 REGORUS = _HERE / "regorus" / "target" / "release" / "bench-regorus"
 _PATIENCE = 180
+
+
+def opa_program() -> str | None:
+    """OPA's own program: what `make bench` built, else the one on the PATH."""
+    built = _HERE / "opa" / "target" / "opa"
+    return str(built) if built.exists() else shutil.which("opa")
+
+
+def cerbos() -> Path | None:
+    """Cerbos' own program, where npm has installed it."""
+    return next((_HERE / "cerbos" / "target" / "node_modules" / "@cerbos").glob("cerbos-*/cerbos-*"), None)
 
 
 class Refused(RuntimeError):
