@@ -64,6 +64,7 @@ _MOST_FIELDS: Final = 128
 """Larger literal objects are taken as maps."""
 
 
+_EMPTY: Final = SetType(None)
 _JOINING: Final = 'texts are joined by a template, `$"{a}{b}"`, or by `concat`'
 
 _MEMBERSHIP: Final = frozenset({("internal", "member_2"), ("internal", "member_3")})
@@ -369,7 +370,8 @@ class TermTypes:
         for part, wanted in zip(
             call.args[-2::-1], (values_of(collection), keys_of(collection)), strict=False
         ):
-            if wanted is not None and not self._matcher.bind(part, wanted):
+            # OPA lets anything be looked for among nothing but empty sets
+            if wanted is not None and wanted != _EMPTY and not self._matcher.bind(part, wanted):
                 self._mismatch(self.kind(part), wanted, call.span)
 
     def _check_call(self, call: Call, *, top: bool) -> None:
