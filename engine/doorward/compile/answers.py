@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from doorward.compile import plan
+from doorward.compile.folding import folded
 from doorward.compile.free import (
     Comprehension,
     constant,
@@ -171,6 +172,8 @@ class Answers(References):
                 return self._call(term)
             case Array(items, span):
                 parts = self._values(items)
+                if all(isinstance(part, Const) for part in parts):
+                    return Const([part.value for part in parts if isinstance(part, Const)])
                 scope.add(plan.MakeArray(made := scope.local(), parts, span))
                 return made
             case Set(items, span):
@@ -266,6 +269,9 @@ class Answers(References):
                 _refuse("rego_type_error", f"undefined function `{name}`", call.name_span)
             scope.add(plan.MockCall(made := scope.local(), name, args, call.span))
             return made
+        known = None if mocked else folded(name, args)
+        if known is not None:
+            return known
         if name in _OPERATORS and len(args) == 2 and not mocked:
             made = scope.local()
             scope.add(plan.Compute(made, _OPERATORS[name], args[0], args[1], call.span))
