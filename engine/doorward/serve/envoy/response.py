@@ -14,7 +14,7 @@ import grpc
 import orjson
 from google.protobuf.struct_pb2 import Struct
 
-from doorward.decide.decision import Decision, Mask, Verdict
+from doorward.decide.decision import Decision, Mask, Reason, Verdict
 from doorward.serve.envoy.settings import EnvoySettings
 from doorward_proto.envoy import authorization_pb2 as pb
 
@@ -43,7 +43,7 @@ def response_of(decision: Decision, settings: EnvoySettings) -> pb.CheckResponse
     if decision.verdict == "approve":
         return _refused(decision, "approve", _consent(decision, settings))
     if decision.verdict != "allow":
-        return _refused(decision, "block", _because(decision), reasons=decision.reasons)
+        return _refused(decision, "block", _because(decision), decision.reasons)
     obligations = _obligations(decision.masks)
     if decision.masks and not settings.upstream_masks:
         return _refused(
@@ -71,7 +71,9 @@ def unavailable(code: str, why: str) -> pb.CheckResponse:
     return _denied(_UNAVAILABLE, _FAILED, {"code": code, "message": why})
 
 
-def _refused(decision: Decision, verdict: Verdict, message: str, **more: Any) -> pb.CheckResponse:
+def _refused(
+    decision: Decision, verdict: Verdict, message: str, reasons: Sequence[Reason] = ()
+) -> pb.CheckResponse:
     body: dict[str, Any] = {
         "code": "blocked" if verdict == "block" else "consent_needed",
         "message": message,
@@ -84,7 +86,7 @@ def _refused(decision: Decision, verdict: Verdict, message: str, **more: Any) ->
             for each in decision.approvals
         ]
     else:
-        body["reasons"] = [{"id": each.id, "text": each.text} for each in more.get("reasons", ())]
+        body["reasons"] = [{"id": each.id, "text": each.text} for each in reasons]
     response = _denied(_FORBIDDEN, _DENIED, body)
     response.denied_response.headers.append(_header(DECISION_HEADER, decision.decision_id))
     _describe(response, decision, verdict)

@@ -111,9 +111,8 @@ class HttpApplication:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         route = self._route(scope["path"], request.method)
-        if (
-            route.asked is None
-        ):  # such as whether the service is well, which is asked most when there is most to do
+        if route.asked is None:
+            # such as whether the service is well, which must be said when there is most to do, too
             await self._send(await route.handler(request, b""), scope, receive, send)
             return
         if self._under_way >= self._max_concurrent:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import ssl
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,12 +66,10 @@ class HttpServer:
         """
         if address.startswith(_UNIX):
             path = Path(address.removeprefix(_UNIX))
-            with suppress(FileNotFoundError):
-                if path.is_socket():
-                    path.unlink()  # left behind by a process that was ended
+            if path.is_socket() and not _answers(path):
+                path.unlink(missing_ok=True)  # left behind by a process that was ended
             bound = socket.socket(socket.AF_UNIX)
-            bound.bind(str(path))
-            self._sockets.append(bound)
+            self._take(bound, str(path))
             return address
         host, _, port = address.rpartition(":")
         bare = host.strip("[]")
@@ -80,16 +77,19 @@ class HttpServer:
         found = socket.getaddrinfo(bare, int(port), family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # by its name, or the loop takes it for one that need not send at once
         bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._take(bound, found[0][4])
+        return f"{host}:{bound.getsockname()[1]}"
+
+    def _take(self, bound: socket.socket, address: Any) -> None:
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            bound.bind(found[0][4])
+            bound.bind(address)
         except OSError:
             bound.close()
             raise
         self._sockets.append(bound)
-        return f"{host}:{bound.getsockname()[1]}"
 
     async def start(self) -> None:
         """Take requests."""
@@ -108,6 +108,12 @@ class HttpServer:
             return
         await self._ticking
         await self._server.shutdown(sockets=self._sockets)
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a socket file."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(str(path)) == 0
 
 
 def _protocol(settings: HttpSettings, max_connections: int) -> type[asyncio.Protocol]:

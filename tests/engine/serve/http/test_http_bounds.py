@@ -247,6 +247,8 @@ async def test_a_socket_file_is_an_address_too_and_may_be_left_behind(tmp_path: 
     server = HttpServer(application, HttpSettings(), max_connections=1, grace_seconds=1)
     assert server.bind(f"unix:{path}") == f"unix:{path}"
     await server.start()
+    with pytest.raises(OSError, match="in use"):
+        server.bind(f"unix:{path}")
     _, writer = await asyncio.open_unix_connection(path)
     writer.close()
     await writer.wait_closed()
