@@ -104,6 +104,7 @@ def serve(
     Every setting can be told in a file, by a variable (`DOORWARD_MAX_CONCURRENT`, `DOORWARD_LIMITS__RATE`) or by a flag.
     Once calls are taken, one line on standard output says where and by which revision: JSON, unless it is a terminal.
     """
+    _start_programs_quietly()
     flags: dict[str, Any] = {
         "policies": policies if policies is None or "://" in policies else str(Path(policies).absolute()),
         "--listen": listen or None,
@@ -142,10 +143,16 @@ def serve(
 
 def serve_worker(line: Annotated[int, typer.Argument()]) -> None:
     """Be one worker process of `doorward serve`, which calls this."""
+    _start_programs_quietly()
     from doorward.serve.workers import work
 
     with _reported():
         work(line)
+
+
+def _start_programs_quietly() -> None:
+    """Before gRPC is imported, which else halts its threads, and says so, around every program that is started, such as git."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 @contextmanager

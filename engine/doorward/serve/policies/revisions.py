@@ -197,9 +197,8 @@ class Revisions:
             if found is None:
                 return False
             engine = await asyncio.to_thread(self._compile, found.arrived)
-        except (
-            Exception
-        ) as error:  # nothing that lies in a file may keep the service from saying why it does not start
+        except Exception as error:
+            # whatever lies in a file, the service is to say why it does not start
             _log.error(
                 "the policies that were kept cannot be taken", path=str(kept.path), error=rendered(error)
             )

@@ -198,7 +198,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # meant for the service, and sent to all processes of its group
     os.nice(_NICE)
-    log_to_stderr()
+    log_to_stderr(process="shadow")
     asyncio.run(_main())
 
 
