@@ -33,6 +33,9 @@ SLOW_TIMEOUT: Final = 30.0
 have megabytes.
 """
 
+_CONNECT_TIMEOUT: Final = (
+    2.0  # a line takes longer to stand than a decision to come: whoever asks has a deadline of its own
+)
 _FIRST_RETRY: Final = 0.05
 _LAST_RETRY: Final = 1.0
 _CLOSED: Final = "the engine client is closed"
@@ -97,7 +100,7 @@ class AsyncClient:
         self._stream = DecideStream(
             lambda: self._stub.DecideStream(metadata=bearer(self._token)),
             target=self.target,
-            patience=self._timeout,
+            patience=max(self._timeout, _CONNECT_TIMEOUT),
             max_waiting=self._max_waiting,
         )
         if self._cache is not None:
@@ -286,12 +289,12 @@ class AsyncClient:
                 async for message in call:
                     retry = _FIRST_RETRY
                     yield message.state
-            except grpc.aio.AioRpcError:
-                pass  # whoever watches waits until the engine can be reached again
-            except (asyncio.CancelledError, grpc.aio.UsageError):
+            except asyncio.CancelledError:
                 if not self._is_closing():
                     raise
                 return
+            except Exception:  # noqa: S110 - whoever watches waits until the engine can be reached again
+                pass
             yield None
             await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the clients of one engine
             retry = min(_LAST_RETRY, retry * 2)
@@ -308,10 +311,15 @@ class AsyncClient:
             return await getattr(self._stub, method)(request, timeout=seconds, metadata=bearer(self._token))
         except grpc.aio.AioRpcError as error:
             raise EngineUnavailable(reason_of(error, self.target)) from None
-        except (asyncio.CancelledError, grpc.aio.UsageError):
+        except asyncio.CancelledError:
             if not self._is_closing():
                 raise
             raise EngineUnavailable(_CLOSED) from None
+        except Exception as error:  # such as a token that nobody gave
+            why = (
+                _CLOSED if self._channel is None else f"the engine at {self.target} cannot be asked: {error}"
+            )
+            raise EngineUnavailable(why) from None
 
     def _is_closing(self) -> bool:
         """Whether what looks like a cancellation is the channel being closed, and not the caller being cancelled."""

@@ -8,11 +8,11 @@ in company. Nothing is held back for longer than two milliseconds, for answers m
     ask ──► waiting ──► writer ──► stream ──► reader ──► the caller's future
                            └── the line breaks: asked again on the next one, or EngineUnavailable
 
-When a line breaks that had answered before, another is tried at once, and what was not answered is asked again, which is
-safe because asking has no effects. It is asked twice at most, so that a request that breaks lines does not break them all,
-and within its deadline. If that other line cannot be had, everybody is refused, and so is whoever asks from then on, at
-once, until a line stands again; it is tried with back-off and jitter. A line that an engine refuses or ends for a reason
-of its own (not authenticated, overloaded, a fault) breaks for everybody who was asked for on it.
+When a line breaks that had answered or stood for a while, another is tried at once, and what was not answered is asked
+again, which is safe because asking has no effects. It is asked twice at most, so that a request that breaks lines does not
+break them all, and within its deadline. If that other line cannot be had, everybody is refused, and so is whoever asks from
+then on, at once, until a line stands again; it is tried with back-off and jitter. A line that an engine refuses or ends for
+a reason of its own (not authenticated, overloaded, a fault) breaks for everybody who was asked for on it.
 """
 
 from __future__ import annotations
@@ -168,12 +168,12 @@ class DecideStream:
         retry = _FIRST_RETRY
         while True:
             self._answered = lost = False
-            stream = None
+            stream, since = None, math.inf
             try:
                 stream = self._open_stream()
                 async with asyncio.timeout(self._patience):
                     await stream.wait_for_connection()
-                self.up, self._down = True, None
+                self.up, self._down, since = True, None, self._loop.time()
                 await self._converse(stream)
                 reason, lost = f"the engine at {self._target} ended the stream", True
             except grpc.aio.AioRpcError as error:
@@ -188,9 +188,10 @@ class DecideStream:
                 self.up = False
                 if stream is not None:
                     stream.cancel()
-            if self._answered:
+            proven = self._answered or self._loop.time() - since > _LAST_RETRY
+            if proven:
                 retry = _FIRST_RETRY
-            if lost and self._answered:
+            if lost and proven:
                 self._ask_again(reason)
                 await asyncio.sleep(random.uniform(0, _FIRST_RETRY))  # noqa: S311 - spreads the callers of one engine
                 continue

@@ -276,3 +276,32 @@ async def test_a_token_is_asked_for_anew(engine: Served) -> None:
         await client.revision()
         await client.revision()
     assert len(asked) == 3
+
+
+def test_an_engine_that_wants_to_know_its_callers(tmp_path: Path) -> None:
+    policies = write_policies(tmp_path / "policies", {"p.ward": WARD})
+    (tmp_path / "gateway.token").write_text("right-token-of-the-gateway\n")
+    settings = {"callers": {"gateway": {"token_file": "gateway.token", "may": ["decide", "query"]}}}
+    (tmp_path / "doorward.json").write_text(json.dumps(settings))
+    with served(policies, "--config", str(tmp_path / "doorward.json")) as engine:
+        with Client(engine.target, timeout=PATIENCE, token="right-token-of-the-gateway") as client:
+            assert client.decide(document())
+            assert client.query("1 = x") == [{"x": 1}]
+            with pytest.raises(EngineUnavailable, match="refused"):
+                client.revision()
+        tokens = ["wrong-token-of-the-gateway", "with\nan end of line", "", None]
+        for token in tokens:
+            with Client(engine.target, timeout=PATIENCE, token=token) as client:
+                for call in (lambda: client.decide(document()), lambda: client.query("1 = x")):
+                    with pytest.raises(EngineUnavailable):
+                        call()
+
+
+def test_a_token_that_nobody_gives(engine: Served) -> None:
+    def token() -> str:
+        raise OSError("no such file")
+
+    with Client(engine.target, timeout=PATIENCE, token=token) as client:
+        for call in (lambda: client.decide(document()), client.revision):
+            with pytest.raises(EngineUnavailable, match="no such file"):
+                call()
