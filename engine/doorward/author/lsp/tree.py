@@ -86,7 +86,7 @@ class Tree:
         self.root = root
         self._alone = alone
         self._buffers: Mapping[str, Buffer] = {}
-        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._stamps: dict[str, tuple[int, ...]] = {}
         self._disk: dict[str, bytes] = {}
         self._parsed: dict[str, _Parsed] = {}
         self._latest = Checked({}, {}, _EMPTY, schemas_in(_EMPTY), None, None)
@@ -141,7 +141,7 @@ class Tree:
         if self._alone and not self.root.exists():
             self._disk, self._stamps = {}, {}
             return
-        stamps = {name: (inode, changed, size) for name, inode, changed, size in fingerprint(self.root)}
+        stamps = {name: tuple(stamp) for name, *stamp in fingerprint(self.root)}
         disk: dict[str, bytes] = {}
         for name, stamp in stamps.items():
             known = self._disk.get(name)
