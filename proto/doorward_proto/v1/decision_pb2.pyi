@@ -54,18 +54,20 @@ OUTCOME_ERRORED: Outcome
 OUTCOME_UNKNOWN: Outcome
 
 class DecideRequest(_message.Message):
-    __slots__ = ("request_id", "json", "struct", "catalogue", "want_facts")
+    __slots__ = ("request_id", "json", "struct", "catalogue", "want_facts", "traceparent")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
     STRUCT_FIELD_NUMBER: _ClassVar[int]
     CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     WANT_FACTS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     json: bytes
     struct: _struct_pb2.Struct
     catalogue: str
     want_facts: bool
-    def __init__(self, request_id: _Optional[str] = ..., json: _Optional[bytes] = ..., struct: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., catalogue: _Optional[str] = ..., want_facts: _Optional[bool] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, request_id: _Optional[str] = ..., json: _Optional[bytes] = ..., struct: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., catalogue: _Optional[str] = ..., want_facts: _Optional[bool] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
     __slots__ = ("request_id", "decision", "failure")

@@ -42,13 +42,13 @@ _CODES: Final[dict[Code, pb.Failure.Code]] = {
 _REMEMBERED: Final = 1024
 
 
-def question_of(request: pb.DecideRequest, *, caller: str = "", trace: str = "") -> Question | Unanswered:
+def question_of(request: pb.DecideRequest) -> Question | Unanswered:
     """What a message asks."""
     which = request.WhichOneof("document")
     if which == "json":
-        return Question(request.json, request.catalogue, caller, trace)
+        return Question(request.json, request.catalogue, trace=request.traceparent)
     if which == "struct":
-        return Question(_from_struct(request.struct), request.catalogue, caller, trace)
+        return Question(_from_struct(request.struct), request.catalogue, trace=request.traceparent)
     return Unanswered("invalid_request", "the request holds no document")
 
 

@@ -27,6 +27,7 @@ from doorward_proto.v1 import decision_pb2 as pb
 from .asking import WARD, Questions, bearer, configured, decide, metrics, request, wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+OTHER = "1bf7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 
 METRICS = {"telemetry": {"metrics": "127.0.0.1:0"}}
@@ -233,6 +234,10 @@ def test_spans_join_the_trace_of_the_caller_where_that_is_kept(tmp_path: Path) -
                 assert decide(stub, metadata=metadata) == "ok"
             batch = pb.DecideBatchRequest(requests=[request()] * 3)
             stub.DecideBatch(batch, timeout=PATIENCE, metadata=traced("03"))
+            # of many who share a message, each has its own
+            others = [request(), request(), request()]
+            others[1].traceparent = f"00-{OTHER}-{PARENT}-01"
+            stub.DecideBatch(pb.DecideBatchRequest(requests=others), timeout=PATIENCE, metadata=traced("00"))
             httpx.post(
                 f"http://{engine.ready['http'][0]}/access/v1/evaluation",  # type: ignore[index]
                 json={
@@ -245,6 +250,8 @@ def test_spans_join_the_trace_of_the_caller_where_that_is_kept(tmp_path: Path) -
                 timeout=PATIENCE,
             )
             assert engine.stop() == 0  # what was not yet sent is sent now
+        (other,) = (span for span in spans if span.trace_id.hex() == OTHER)
+        spans.remove(other)
         assert {(span.trace_id.hex(), span.parent_span_id.hex()) for span in spans} == {(TRACE, PARENT)}
         assert [span.name for span in spans] == ["doorward.decide"] * 3
         one, many, _ = (
