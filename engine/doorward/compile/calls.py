@@ -10,7 +10,8 @@ from doorward.compile import plan
 from doorward.compile.inlined import INLINED, RESULTS, SHORT, Inlined
 from doorward.compile.kinds import Kind
 from doorward.compile.operands import OperandWriter
-from doorward.compile.plan import Local, Operand, Step
+from doorward.compile.plan import Const, Local, Operand, Step
+from doorward.run.builtins import BUILTINS
 
 __all__ = ["CallWriter"]
 
@@ -65,10 +66,30 @@ class CallWriter(OperandWriter):
         function, needs_call = self.names.builtin(builtin)
         passed = [self.write.load(self.context)] if needs_call else []
         called = self.write.call(function, *passed, *map(self.operand, args))
+        bound = self._bound(builtin, args)
+        if bound is not None:
+            return self._written_out(name, bound, args[-1:], called, step)
         inlined = INLINED.get(builtin)
         if inlined is not None and inlined.fits(args):
             return self._written_out(name, inlined, args, called, step)
         return self._guarded(name, called, step)
+
+    def _bound(self, builtin: str, args: Sequence[Operand]) -> Inlined | None:
+        """How to write out a call of which only the last argument varies, as the pattern of a match is a constant."""
+        known = BUILTINS.get(builtin)
+        constants = [arg.value for arg in args[:-1] if isinstance(arg, Const)]
+        if (
+            known is None
+            or known.bind is None
+            or len(constants) < len(args) - 1
+            or isinstance(args[-1], Const)
+        ):
+            return None
+        made = known.bind(*constants)
+        if made is None:
+            return None
+        name = self.names.constant(made)
+        return Inlined(("str",), lambda w, rest: w.call(name, w.load(self.context), *rest), short=True)
 
     def _guarded(self, name: str, called: ast.expr, step: Step) -> list[ast.stmt]:
         w = self.write

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from doorward.run.context import CallContext
-from doorward.run.errors import BuiltinError
+from doorward.run.errors import BuiltinError, EvaluationError
 from doorward.run.reference import ReferenceProgram
 from doorward_dsl.compile import compile_query
 from doorward_dsl.parse import parse_query
@@ -63,3 +65,36 @@ def test_what_is_replaced_is_called() -> None:
     unaware = compiled('package p\n\nq := concat("/", ["a", "b"])\n')
     body = compile_query(parse_query('x = data.p.q with concat as "c"'), unaware.program)
     assert unaware.query(body) == [{"x": "c"}]
+
+
+_PATTERNS = [
+    'regex.match("^[ab]+/.$", {})',
+    'regex.match("é.", {})',
+    'regex.match("(", {})',
+    'glob.match("a*/?", ["/"], {})',
+    'glob.match("a*", null, {})',
+    'glob.match("{a,b}*", [], {})',
+    'glob.match("a", ["//"], {})',
+    'glob.match("[", [], {})',
+]
+_TEXTS = ["ab/c", "a/b/c", "a.b", "", "éa", "a\ud800", "a" * 300, "ab/" + "c" * 300, 1, None, ["a"], True]
+
+
+@pytest.mark.parametrize("call", _PATTERNS)
+def test_patterns_that_are_known_match_as_others(call: str) -> None:
+    """Whether a pattern is part of the policy or of the request, and whatever it is matched with."""
+    first = re.findall(r'"[^"]*"', call)[0]
+    known = compiled(f"package p\n\nq := {call.replace('{}', 'input.text')}\n")
+    given = compiled(
+        f"package p\n\nq := {call.replace(first, 'input.first', 1).replace('{}', 'input.text')}\n"
+    )
+    for text in _TEXTS:
+        for strict in (False, True):
+            ends = []
+            for policy in (known, given):
+                try:
+                    document = {"text": text, "first": first.strip('"')}
+                    ends.append(str(ask(policy, "data.p.q", document, CallContext(strict=strict))))
+                except EvaluationError as error:
+                    ends.append(error.message)
+            assert ends[0] == ends[1], text

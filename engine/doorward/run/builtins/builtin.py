@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from doorward.run.effects import Grants
 from doorward.run.values import Value
 
-__all__ = ["Builtin", "BuiltinCall", "Meter", "Table", "contextual", "pure"]
+__all__ = ["Bind", "Builtin", "BuiltinCall", "Meter", "Table", "contextual", "pure"]
 
 
 class Meter(Protocol):
@@ -41,19 +42,25 @@ class BuiltinCall(Meter, Protocol):
         """The query's source of randomness."""
 
 
+Bind = Callable[..., Callable[[Meter, str], bool] | None]
+"""Takes all arguments of a built-in but the last, and gives a function of that; None where they are wrong or unusual."""
+
+
 @dataclass(frozen=True, slots=True)
 class Builtin:
     """A built-in function.
 
     `call` takes the arguments (all defined), after the `BuiltinCall` or `Meter` where `needs_call`, and returns a value
     or `UNDEFINED`; it raises `BuiltinError` or `TypeMismatchError`. A `relation` returns an iterable of
-    values instead, each of which is an answer.
+    values instead, each of which is an answer. `bind` does what is to be done once where only the last argument varies,
+    for short strings.
     """
 
     name: str
     call: Callable[..., Value]
     needs_call: bool = False
     relation: bool = False
+    bind: Bind | None = None
 
 
 Table = Mapping[str, Builtin]
@@ -65,6 +72,11 @@ def pure(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
     return {name: Builtin(name, function) for name, function in functions.items()}
 
 
-def contextual(functions: Mapping[str, Callable[..., Value]]) -> dict[str, Builtin]:
+def contextual(
+    functions: Mapping[str, Callable[..., Value]], bind: Mapping[str, Bind] = MappingProxyType({})
+) -> dict[str, Builtin]:
     """A table of built-ins that take the call, or no more of it than its meter, as their first argument."""
-    return {name: Builtin(name, function, needs_call=True) for name, function in functions.items()}
+    return {
+        name: Builtin(name, function, needs_call=True, bind=bind.get(name))
+        for name, function in functions.items()
+    }

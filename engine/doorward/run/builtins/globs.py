@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import re2
 
-from doorward.run.errors import BuiltinError
+from doorward.run.errors import BuiltinError, TypeMismatchError
 from doorward.run.values import Value
 
 from .builtin import Meter, contextual, pure
@@ -20,6 +20,8 @@ __all__ = ["BUILTINS", "glob_pattern", "intersect"]
 
 _SPECIAL: Final = frozenset("*?\\[]{}")
 _MAX_PATTERN: Final = 32 * 1024
+_SHORT: Final = 256
+"""Characters of a pattern that costs next to nothing to compile."""
 _SEARCH_SHIFT: Final = 10
 """Two to this power are the characters of a pattern, times those of a text, that take a step at the worst."""
 
@@ -123,18 +125,7 @@ def _compiled(pattern: str, separators: tuple[str, ...]) -> Any:
 
 def match(meter: Meter, pattern: Value, delimiters: Value, text: Value) -> bool:
     name = "glob.match"
-    glob = string(name, 1, pattern)
-    if delimiters is None:
-        separators: tuple[str, ...] = ()
-    elif type(delimiters) in ARRAYS:
-        for one in delimiters:
-            if type(one) is not str:
-                raise wrong_element(name, 2, delimiters, one, "string")
-            if len(one) != 1:
-                raise wrong_element(name, 2, delimiters, one, "rune")
-        separators = tuple(delimiters) or (".",)
-    else:
-        raise wrong_type(name, 2, delimiters, "array", "null")
+    glob, separators = string(name, 1, pattern), _separators(name, delimiters)
     subject = string(name, 3, text)
     work = len(glob) * (1 + len(separators)) * (len(glob) + len(subject)) >> _SEARCH_SHIFT
     if work:
@@ -144,6 +135,41 @@ def match(meter: Meter, pattern: Value, delimiters: Value, text: Value) -> bool:
     except ValueError as error:
         raise BuiltinError(f"{name}: {error}") from None
     return is_found(expression, subject)
+
+
+def _separators(name: str, delimiters: Value) -> tuple[str, ...]:
+    if delimiters is None:
+        return ()
+    if type(delimiters) not in ARRAYS:
+        raise wrong_type(name, 2, delimiters, "array", "null")
+    for one in delimiters:
+        if type(one) is not str:
+            raise wrong_element(name, 2, delimiters, one, "string")
+        if len(one) != 1:
+            raise wrong_element(name, 2, delimiters, one, "rune")
+    return tuple(delimiters) or (".",)
+
+
+def bind(pattern: Value, delimiters: Value) -> Callable[[Meter, str], bool] | None:
+    """`glob.match` of one pattern. What it compiles to is remembered elsewhere, within bounds."""
+    try:
+        glob, separators = string("glob.match", 1, pattern), _separators("glob.match", delimiters)
+        if len(glob) > _SHORT:
+            return None
+        _compiled(encodable(glob), separators)
+        expression = _translated(encodable(glob), separators)
+    except (BuiltinError, TypeMismatchError, ValueError):
+        return None
+    size = len(glob)
+    factor = size * (1 + len(separators))
+
+    def found(meter: Meter, text: str) -> bool:
+        work = factor * (size + len(text)) >> _SEARCH_SHIFT
+        if work:
+            meter.charge(work)
+        return is_found(compile_pattern(expression), text)
+
+    return found
 
 
 def quote_meta(pattern: Value) -> Value:
@@ -268,4 +294,7 @@ def _invalid(expression: str, place: int, problem: str) -> ValueError:
     return ValueError(f"input:{expression}, pos:{place}, {problem}: the input provided is invalid")
 
 
-BUILTINS: Final = {**contextual({"glob.match": match}), **pure({"glob.quote_meta": quote_meta})}
+BUILTINS: Final = {
+    **contextual({"glob.match": match}, bind={"glob.match": bind}),
+    **pure({"glob.quote_meta": quote_meta}),
+}

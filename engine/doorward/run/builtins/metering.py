@@ -122,7 +122,7 @@ def _metered(builtin: Builtin) -> Builtin:
     weigh = _length if name in _SHALLOW else unfolded
     function = builtin.call if builtin.needs_call else _without_call(builtin.call)
     charging = wraps(builtin.call)(_charging(name, function, weigh, _SLOW.get(name, 1)))
-    return Builtin(name, charging, needs_call=True)
+    return Builtin(name, charging, needs_call=True, bind=builtin.bind)
 
 
 def _without_call(function: Callable[..., Value]) -> Callable[..., Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import re2
@@ -102,6 +102,8 @@ def re_match(meter: Meter, pattern: Value, text: Value) -> bool:
     return _matches_in(meter, "re_match", pattern, text)
 
 
+_SHORT: Final = 256
+"""Characters of a pattern that costs next to nothing to compile."""
 _SEARCH_SHIFT: Final = 10
 """Two to this power are the instructions of a pattern, times the characters of a text, that take a step at worst."""
 
@@ -112,6 +114,25 @@ def _matches_in(meter: Meter, name: str, pattern: Value, text: Value) -> bool:
     expression = _pattern(name, 1, wanted)
     meter.charge(expression.programsize * len(subject) >> _SEARCH_SHIFT)
     return is_found(expression, subject)
+
+
+def bind(pattern: Value) -> Callable[[Meter, str], bool] | None:
+    """`regex.match` of one pattern. What it compiles to is remembered elsewhere, within bounds."""
+    if type(pattern) is not str or len(pattern) > _SHORT:
+        return None
+    try:
+        size = compiled(pattern).programsize
+    except ValueError:
+        return None
+    expression = encodable(pattern)
+
+    def found(meter: Meter, text: str) -> bool:
+        work = size * len(text) >> _SEARCH_SHIFT
+        if work:
+            meter.charge(work)
+        return is_found(compile_pattern(expression), text)
+
+    return found
 
 
 def is_valid(meter: Meter, pattern: Value) -> bool:
@@ -263,6 +284,7 @@ BUILTINS: Final = {
             "regex.is_valid": is_valid,
             "regex.match": matches,
             "re_match": re_match,
-        }
+        },
+        bind={"regex.match": bind},
     ),
 }
