@@ -62,22 +62,22 @@ class Spool:
 
     def read(self) -> tuple[list[bytes], Cursor]:
         """The next lines, and what to keep once they are taken. No lines: everything is taken. Raises OSError."""
-        cursor = self.cursor
         while True:
             if self._file is None:
-                opened = self._open(cursor)
+                opened = self._open(self.cursor)
                 if opened is None:
-                    return [], cursor
-                cursor = opened
-            end = self._end(cursor)
-            lines, cursor = self._lines(cursor, end)
+                    return [], self.cursor
+                self.cursor = opened
+            # before it is read: what is written after that is for the next time
+            end = self._end()
+            lines, cursor = self._lines(end)
             if lines or end is not None:  # of a file in use more may come
                 return lines, cursor
             self._close()
             following = self._after(cursor.file)
             if following is None:
                 return [], cursor
-            cursor = following
+            self.cursor = following
 
     def keep(self, cursor: Cursor) -> None:
         """Remember where the sink is. Raises OSError."""
@@ -163,13 +163,13 @@ class Spool:
         name = self._open_one(following)
         return None if name is None else Cursor(name, 0)
 
-    def _end(self, cursor: Cursor) -> int | None:
+    def _end(self) -> int | None:
         """Up to where the file may be read; None for all of it."""
         now = self._written()
-        return now[1] if now is not None and now[0] == cursor.file else None
+        return now[1] if now is not None and now[0] == self.cursor.file else None
 
-    def _lines(self, cursor: Cursor, end: int | None) -> tuple[list[bytes], Cursor]:
-        file = self._file
+    def _lines(self, end: int | None) -> tuple[list[bytes], Cursor]:
+        file, cursor = self._file, self.cursor
         if file is None:
             raise AssertionError("no file is open")
         file.seek(cursor.offset)
