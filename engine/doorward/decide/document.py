@@ -23,7 +23,7 @@ from doorward.decide.request import (
     document_schemas,
 )
 from doorward.facts import READERS, Reader
-from doorward.run.exact import exactly
+from doorward.run.exact import exactly, may_be_inexact
 from doorward_dsl.diagnostics import DoorwardError
 
 __all__ = [
@@ -53,7 +53,7 @@ def parse_document(text: bytes) -> Any:
         document = orjson.loads(text)  # strict about what is JSON, also about its encoding
         if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
             check_depth(document)
-        if _may_hold_numbers(document):
+        if may_be_inexact(text) and _may_hold_numbers(document):
             document = exactly(text, document)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequest(f"the request is not valid JSON: {_lower(str(error))}") from None
@@ -138,7 +138,7 @@ _WEEKDAYS: Final = get_args(Instant.model_fields["weekday"].annotation)
 class Shape:
     """What a section looks like, worked out of its model once."""
 
-    __slots__ = ("_defaults", "_fields", "_model")
+    __slots__ = ("_defaults", "_fields", "_model", "_texts")
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._defaults: dict[str, Any] = model().model_dump()
@@ -147,13 +147,17 @@ class Shape:
             name: (type(default), _check_of(model.model_fields[name].annotation))
             for name, default in self._defaults.items()
         }
+        self._texts = frozenset(name for name, field in self._fields.items() if field == (str, None))
+        """What may be any text: most of what there is."""
 
     def complete(self, given: Any, where: str) -> dict[str, Any]:
         """The section, total."""
         if type(given) is not dict:
             return self._explain(given, where)
-        fields = self._fields
+        fields, texts = self._fields, self._texts
         for name, value in given.items():
+            if name in texts and type(value) is str:
+                continue
             kind, is_valid = fields.get(name, _UNKNOWN)
             if type(value) is not kind or (is_valid is not None and not is_valid(value)):
                 return self._explain(given, where)

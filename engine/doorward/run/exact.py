@@ -11,7 +11,7 @@ import orjson
 
 from doorward.run.values import number
 
-__all__ = ["exact_number", "exactly", "loads_exactly"]
+__all__ = ["exact_number", "exactly", "loads_exactly", "may_be_inexact"]
 
 _LONG_NUMBER: Final = re.compile(rb"[\s:,\[-][0-9][0-9.]{15}|[eE]-[0-9]{3}")
 """Whatever might be a number that a 64-bit integer or a float cannot hold exactly."""
@@ -46,9 +46,14 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"`{constant}` is not JSON")
 
 
+def may_be_inexact(text: bytes) -> bool:
+    """Whether there may be a number in a JSON text that has to be read once more: certain where it says no.
+
+    To count what numbers are made of takes a twentieth of the search for one: most texts have too little of it.
+    """
+    return len(text.translate(None, _NO_DIGITS)) >= 16 or b"e-" in text or b"E-" in text
+
+
 def exactly(text: bytes, document: Any) -> Any:
     """The document of a JSON text that was read with fast numbers, with exact ones. Raises as `loads_exactly`."""
-    # To count what numbers are made of takes a twentieth of the search for one: most texts have too little of it.
-    if len(text.translate(None, _NO_DIGITS)) < 16 and b"e-" not in text and b"E-" not in text:
-        return document
     return document if _LONG_NUMBER.search(text) is None else json.loads(text, parse_float=exact_number)

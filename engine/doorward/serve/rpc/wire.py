@@ -111,12 +111,20 @@ class DecisionWriter:
 
     def answer(self, request_id: str, decision: Decision, *, want_facts: bool) -> bytes:
         """The answer to a request, as one of the bytes of a DecideBatchResponse."""
-        name, written = request_id.encode(), self.decision(decision, want_facts=want_facts)
-        answer = b"".join((_REQUEST_ID, _length(name), name, _DECISION, _length(written), written))
-        return b"".join((_RESPONSES, _length(answer), answer))
+        asked, name = request_id.encode(), decision.decision_id.encode()
+        shared, own = self._parts(decision, want_facts)
+        decided = len(shared) + len(own) + len(name) + 1 + len(size := _length(name))
+        head = b"".join((_REQUEST_ID, _length(asked), asked, _DECISION, _written(decided)))
+        answer = _written(len(head) + decided)
+        return b"".join((_RESPONSES, answer, head, shared, own, _DECISION_ID, size, name))
 
     def decision(self, decision: Decision, *, want_facts: bool) -> bytes:
         """A decision, as the bytes of a Decision."""
+        name = decision.decision_id.encode()
+        return b"".join((*self._parts(decision, want_facts), _DECISION_ID, _length(name), name))
+
+    def _parts(self, decision: Decision, want_facts: bool) -> tuple[bytes, bytes]:
+        """What a decision has in common with others, and what it has not, but for its id."""
         reasons, determining, masks = decision.reasons, decision.determining, decision.masks
         approvals, errors = decision.approvals, decision.errors
         key = (
@@ -135,11 +143,9 @@ class DecisionWriter:
                 self._known.clear()
             parts = (reasons, determining, masks, approvals, errors)
             known = self._known[key] = (_common(decision).SerializeToString(), parts)
-        name = decision.decision_id.encode()
-        written = b"".join((known[0], _DECISION_ID, _length(name), name))
         if want_facts or decision.verdict == "approve" or decision.credential is not None:
-            written += _own(decision, want_facts=want_facts).SerializeToString()
-        return written
+            return known[0], _own(decision, want_facts=want_facts).SerializeToString()
+        return known[0], b""
 
 
 def failed(request_id: str, why: Unanswered) -> bytes:
@@ -172,9 +178,16 @@ def _varint(number: int) -> bytes:
 _LENGTHS: Final = tuple(map(_varint, range(2048)))
 
 
-def _length(written: bytes) -> bytes:
-    length = len(written)
-    return _LENGTHS[length] if length < len(_LENGTHS) else _varint(length)
+_KNOWN_LENGTHS: Final = len(_LENGTHS)
+
+
+def _written(length: int) -> bytes:
+    return _LENGTHS[length] if length < _KNOWN_LENGTHS else _varint(length)
+
+
+def _length(content: bytes) -> bytes:
+    length = len(content)
+    return _LENGTHS[length] if length < _KNOWN_LENGTHS else _varint(length)
 
 
 def _own(decision: Decision, *, want_facts: bool) -> pb.Decision:
