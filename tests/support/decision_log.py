@@ -15,7 +15,8 @@ import pytest
 
 from doorward import Engine
 from doorward.facts.postgres import Catalogue
-from doorward.serve.decision_log import DecisionLog, DecisionLogSettings
+from doorward.serve.decision_log.log import DecisionLog
+from doorward.serve.decision_log.settings import DecisionLogSettings
 from doorward.serve.point import Made, Question
 
 __all__ = [

@@ -20,7 +20,7 @@ from doorward.engine import Engine
 from doorward.run.budget import Limits
 from doorward.serve.catalogues import Catalogues
 from doorward.serve.changes import Changes
-from doorward.serve.decision_log import DecisionLog
+from doorward.serve.decision_log.log import DecisionLog
 from doorward.serve.envoy.service import SERVICE as ENVOY
 from doorward.serve.envoy.service import EnvoyAuthorization
 from doorward.serve.http.application import HttpApplication, Route

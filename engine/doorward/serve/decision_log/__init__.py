@@ -4,11 +4,3 @@
 the file, `secrets`, `rules` and `redact` what does not; `file`, `names` and `tidy` are the files; `spool` and `shipping` feed
 the sinks `otlp` and `postgres` from them.
 """
-
-from __future__ import annotations
-
-from doorward.serve.decision_log.counts import Counts, SinkCounts
-from doorward.serve.decision_log.log import DecisionLog
-from doorward.serve.decision_log.settings import DecisionLogSettings
-
-__all__ = ["Counts", "DecisionLog", "DecisionLogSettings", "SinkCounts"]
