@@ -58,6 +58,7 @@ ACCEPTED = [
     "p if { set() == {1} }",
     "p if { data.t.zzz.anything }",
     "p if { {1} - 1 }",
+    "p if { data.b[{j}] = y; y; j = 1 }",
     'p if { "k", 1 in {"k": set()} }',
     "import future.keywords.not\np if { not upper(1) == 2 }",
     "import future.keywords.not\np if { not { q == 1 } }\nq := true",

@@ -14,6 +14,9 @@ COMPILE, RECURSION = "rego_compile_error", "rego_recursion_error"
 # text below `package t`; class; line:column; part of the message; part of the hint
 REFUSED = [
     # safety
+    ("p if data.b[{j}]", UNSAFE, "2:14", "var `j` is unsafe", ""),
+    ("p if data.b[{j: 1}]", UNSAFE, "2:14", "var `j` is unsafe", ""),
+    ("p if { data.b[[{j}]] = y; y }", UNSAFE, "2:17", "var `j` is unsafe", ""),
     ("p := x", UNSAFE, "2:6", "var `x` is unsafe", "bind it"),
     ("p if { x != 1 }", UNSAFE, "2:8", "var `x` is unsafe", ""),
     ("roles := 1\np if { role == 1 }", UNSAFE, "3:8", "var `role` is unsafe", "did you mean `roles`"),

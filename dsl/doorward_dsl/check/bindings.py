@@ -102,7 +102,7 @@ def _iterated(terms: tuple[Term, ...], bound: Set[str]) -> set[str]:
 
 
 def _path_vars(path: Iterable[Term]) -> set[str]:
-    """The variables of a path that a match of it binds; those in calls have to be bound before."""
+    """The variables of a path that a match of it binds; those in calls, sets and keys have to be bound before."""
     found: set[str] = set()
     waiting = list(path)
     while waiting:
@@ -111,7 +111,9 @@ def _path_vars(path: Iterable[Term]) -> set[str]:
             found.add(term.name)
         elif isinstance(term, Ref):
             waiting.extend(term.path)
-        elif not isinstance(term, Call):
+        elif isinstance(term, Object):
+            waiting.extend(value for _, value in term.pairs)
+        elif not isinstance(term, Call | SetTerm):
             waiting.extend(subterms(term))
     return found - set(ROOTS)
 
@@ -216,8 +218,10 @@ def _as_written(key: Term) -> object:
 def _is_value(term: Term, bound: Set[str]) -> bool:
     """Whether a term can be worked out, without help from what it is unified with."""
     if isinstance(term, Ref):
-        calls = [part for part in open_terms(*term.path) if isinstance(part, Call)]
-        return _is_known(term.head, bound) and open_vars(*calls) - set(ROOTS) <= bound
+        parts = list(open_terms(*term.path))
+        given: list[Term] = [part for part in parts if isinstance(part, Call | SetTerm)]
+        given += [key for part in parts if isinstance(part, Object) for key, _ in part.pairs]
+        return _is_known(term.head, bound) and open_vars(*given) - set(ROOTS) <= bound
     if isinstance(term, Call):
         return open_vars(term) - set(ROOTS) <= bound
     return isinstance(term, ArrayComprehension | SetComprehension | ObjectComprehension | Template | SetTerm)
