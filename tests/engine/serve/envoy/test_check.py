@@ -229,6 +229,64 @@ def test_the_principal_is_where_the_configuration_says() -> None:
 
 
 @pytest.mark.parametrize(
+    "values", [["ana", "eve"], ["ana", "ana"], ["ana,eve"], ["ana, eve"]], ids=lambda values: "+".join(values)
+)
+def test_a_header_that_says_twice_who_asks_is_refused(values: list[str]) -> None:
+    sent = pb.HeaderMap(headers=[pb.HeaderValue(key="x-user", raw_value=value.encode()) for value in values])
+    with pytest.raises(Unreadable):
+        principal(HeaderIdentity(id="x-user"), header_map=sent)
+
+
+@pytest.mark.parametrize("host", ["a/b", "a?b", "u@h", "", "a b", "a#b", "shop:port", "[::1", "a\n"])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    answer = check(ALL_ALLOWED, request(host=host).SerializeToString())
+    assert answer.status.code == DENIED
+
+
+@pytest.mark.parametrize("kind", ["postgres", "ssh", "", "nonsense"])
+def test_a_kind_that_does_not_travel_by_http_is_refused(kind: str) -> None:
+    asked = request()
+    asked.attributes.context_extensions["resource.kind"] = kind
+    assert check(ALL_ALLOWED, asked.SerializeToString()).status.code == DENIED
+
+
+def test_the_whole_request() -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    asked = request(
+        method="POST",
+        path="/a?b=c",
+        host="Shop.example:8443",
+        scheme="https",
+        headers={":path": "/a?b=c", "x-one": "1,2", "content-type": "a/b,c/d", "traceparent": trace},
+        raw_body=b"\xff",
+    )
+    asked.attributes.source.address.socket_address.address = "192.0.2.7"
+    asked.attributes.source.address.socket_address.port_value = 5000
+    asked.attributes.context_extensions.update(
+        {"resource.kind": "llm", "resource.labels.a": "b", "theirs": "x"}
+    )
+    question = question_of(asked, EnvoySettings(resource="models", environment="prod"))
+    assert question.trace == trace
+    assert question.document == {
+        "principal": {},
+        "action": {"name": "call"},
+        "resource": {"kind": "llm", "name": "models", "environment": "prod", "labels": {"a": "b"}},
+        "session": {"client_address": "192.0.2.7:5000", "trace_id": "a" * 32},
+        "http_request": {
+            "method": "POST",
+            "target": "https://Shop.example:8443/a?b=c",
+            "headers": {
+                "x-one": ["1,2"],
+                "content-type": ["a/b", "c/d"],
+                "traceparent": [trace],
+                "host": ["Shop.example:8443"],
+            },
+            "body_base64": "/w==",
+        },
+    }
+
+
+@pytest.mark.parametrize(
     "claims",
     [
         {"sub": 7},

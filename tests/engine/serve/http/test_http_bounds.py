@@ -122,9 +122,12 @@ async def test_a_head_that_is_too_large_is_not_taken(tmp_path: Path) -> None:
 
 
 async def test_a_body_that_nobody_wants_does_not_go_on_for_ever(tmp_path: Path) -> None:
-    async with http_of(tmp_path, POLICIES, HASTY) as http, raw(http) as (reader, writer):
+    settings = HttpSettings(body_seconds=0.3, idle_seconds=3600)
+    async with http_of(tmp_path, POLICIES, settings) as http, raw(http) as (reader, writer):
         writer.write(b"PUT /v1/data/p/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
-        assert (await rest(reader)).startswith(b"HTTP/1.1 405")
+        assert (await reader.readuntil(b"}\n")).startswith(b"HTTP/1.1 405")
+        writer.write(b"and")
+        assert await rest(reader) == b""
 
 
 async def test_compressed_bodies_are_not_taken(tmp_path: Path) -> None:
