@@ -46,7 +46,7 @@ def engine(policies: Path) -> Iterator[Served]:
 async def test_an_engine_killed_and_restarted_under_load(policies: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     async with AsyncClient(listen, timeout=PATIENCE) as client, asking(client, 64) as told:
-        for _ in range(3):
+        for _ in range(2):
             with served(policies, listen=listen) as engine:
                 await told.more(answered=500)
                 engine.stop(signal.SIGKILL)
