@@ -68,11 +68,14 @@ class MaskResolver:
         blocks = {
             _block(masking, f"`{target_text(target)}` cannot be masked in an answer of this kind")
             for target, masking in masks.items()
-            if target.kind != "field"
+            if target.kind == "json_path"
         }
+        by_content = [
+            _unresolved(target, masking) for target, masking in masks.items() if target.kind == "content"
+        ]
         fields = {target.text: masking for target, masking in masks.items() if target.kind == "field"}
         if not fields:
-            return (), blocks
+            return _in_order(by_content), blocks
         for text, masking in fields.items():
             for column in analysis.probed:
                 if column_matches(text, column.relation, column.name):
@@ -82,7 +85,8 @@ class MaskResolver:
                 if column_matches(text, column.relation, column.name):
                     why = "masked, so its value cannot go anywhere but into the answer"
                     blocks.add(_block(masking, f"`{column}` is {why}"))
-        return _assign(fields, analysis, lambda text: self._known(text, catalogue)), blocks
+        by_column = _assign(fields, analysis, lambda text: self._known(text, catalogue))
+        return _in_order([*by_column, *by_content]), blocks
 
     def _known(self, target: str, catalogue: Catalogue) -> frozenset[Column]:
         """The columns of the catalogue that a target means, and those that show one of them."""
@@ -111,18 +115,25 @@ def masks_of_documents(masks: _Masks) -> tuple[tuple[Mask, ...], set[Reason]]:
         if target.kind == "field":
             blocks.add(_block(masking, f"`{target.text}` is a column, and this answer has none"))
         else:
-            made.append(
-                Mask(
-                    target=target_text(target),
-                    method=masking.method,
-                    keep_last=masking.keep_last,
-                    replacement=masking.replacement,
-                    outputs=(),
-                    origins=(),
-                    reason=masking.reason.text,
-                )
-            )
+            made.append(_unresolved(target, masking))
     return tuple(made), blocks
+
+
+def _unresolved(target: Target, masking: Masking) -> Mask:
+    """An obligation whose places the gateway finds itself."""
+    return Mask(
+        target=target_text(target),
+        method=masking.method,
+        keep_last=masking.keep_last,
+        replacement=masking.replacement,
+        outputs=(),
+        origins=(),
+        reason=masking.reason.text,
+    )
+
+
+def _in_order(masks: Iterable[Mask]) -> tuple[Mask, ...]:
+    return tuple(sorted(masks, key=lambda mask: mask.target))
 
 
 def _block(masking: Masking, text: str) -> Reason:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from doorward_gateway.postgres.looking import CONTENT
 from doorward_gateway.postgres.operation import Operation
 from doorward_gateway.postgres.reports import Report
 from doorward_gateway.postgres.rows import Shape, row_values
@@ -15,7 +16,14 @@ from doorward_gateway.recording.bodies import ResultBody
 
 __all__ = ["Answer", "Bounds"]
 
-_METHODS: Final = {1: "partial", 2: "format_preserving", 3: "hash", 4: "replace", 5: "null"}
+_METHODS: Final = {
+    CONTENT: "content",
+    1: "partial",
+    2: "format_preserving",
+    3: "hash",
+    4: "replace",
+    5: "null",
+}
 _MAX_BYTES: Final = 256 << 10
 _VALUE_OVERHEAD: Final = 6  # what a value costs in a record even when it is empty or null
 

@@ -8,8 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from doorward_gateway.content import DETECTORS
+from doorward_gateway.postgres.looking import CONTENT, ContentMask, detector_of
 from doorward_gateway.postgres.maskers import Masker, masker_of, strength
-from doorward_gateway.postgres.rows import RowMasker, Shape, format_of, formatted, row_masker, told_shape
+from doorward_gateway.postgres.rows import (
+    Field,
+    RowMasker,
+    Shape,
+    format_of,
+    formatted,
+    row_masker,
+    told_shape,
+    value_masker,
+)
 from doorward_gateway.postgres.values import TEXT_FAMILY
 from doorward_proto.v1 import decision_pb2 as pb
 
@@ -65,6 +76,9 @@ class MaskPlan:
             for index, field in enumerate(shape):
                 if field.table_oid and (field.table_oid, field.attnum) in origins:
                     _strengthen(chosen, index, mask)
+        content = tuple(mask for mask in self.masks if detector_of(mask.target) in DETECTORS)
+        if content:
+            return tuple(ContentMask(content) if mask is None else mask for mask in chosen)
         return tuple(chosen)
 
     def _foreseen(self, statement: int, count: int) -> bool:
@@ -107,20 +121,25 @@ class MaskedResult:
         """
         retyped = [
             mask is not None
-            and mask.method != pb.MASK_METHOD_NULL
+            and mask.method not in (pb.MASK_METHOD_NULL, CONTENT)
             and (fixed is None or fixed[index].type_oid in TEXT_FAMILY)
             for index, mask in enumerate(masks)
         ]
         told = told_shape(shape if formats is None else formatted(shape, formats), retyped)
-        maskers: list[Masker | None] = [None if mask is None else masker_of(mask, key) for mask in masks]
-        return cls(told, row_masker(shape, maskers, told), tuple(masks))
+        changes = [
+            _change(mask, came, seen, key) for mask, came, seen in zip(masks, shape, told, strict=True)
+        ]
+        return cls(told, row_masker(changes), tuple(masks))
 
     @staticmethod
     def server_formats(masks: Sequence[Any], formats: Sequence[int]) -> tuple[int, ...]:
         """The result formats to ask the server for: masked columns as text, which every masker
         understands.
         """
-        return tuple(0 if mask is not None else format_of(formats, index) for index, mask in enumerate(masks))
+        return tuple(
+            format_of(formats, index) if mask is None or mask.method == CONTENT else 0
+            for index, mask in enumerate(masks)
+        )
 
 
 def plan_of(masks: Iterable[Any], facts: Mapping[str, Any]) -> MaskPlan:
@@ -134,6 +153,10 @@ def plan_of(masks: Iterable[Any], facts: Mapping[str, Any]) -> MaskPlan:
     touched = read = opaque
     refusal = ""
     for mask in kept:
+        if detector_of(mask.target) in DETECTORS:
+            # What it looks for may stand in any value, and so in any error; COPY is not looked into.
+            touched = read = True
+            continue
         if not mask.outputs and not mask.origins and mask.target.startswith(("content(", "$")):
             refusal = refusal or f"the mask on `{mask.target}` cannot be carried out on this protocol"
         table, _, column = mask.target.rpartition(".")
@@ -147,6 +170,15 @@ def plan_of(masks: Iterable[Any], facts: Mapping[str, Any]) -> MaskPlan:
     # without any there is no answer that was foreseen
     seen = tuple(widths) if isinstance(widths, list) else ()
     return MaskPlan(kept, touched, read, refusal, frozenset({seen}))
+
+
+def _change(mask: Any, came: Field, told: Field, key: bytes) -> Masker | None:
+    """What becomes of the values of one column."""
+    if mask is None:
+        return None
+    if isinstance(mask, ContentMask):
+        return mask.value_masker(came, key)
+    return value_masker(masker_of(mask, key), came, told)
 
 
 def _strengthen(chosen: list[Any], index: int, mask: Any) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "row_masker",
     "row_values",
     "told_shape",
+    "value_masker",
 ]
 
 _FIELD: Final = Struct("!IhIhih")
@@ -115,12 +116,9 @@ def told_shape(shape: Shape, retyped: Sequence[bool]) -> Shape:
     return tuple(told)
 
 
-def row_masker(shape: Shape, maskers: Sequence[Masker | None], told: Shape) -> RowMasker:
-    """Masks the rows of a result that arrives in `shape` and that the client has been told is `told`."""
-    changes = tuple(
-        None if masker is None else _value_masker(masker, came, seen)
-        for masker, came, seen in zip(maskers, shape, told, strict=True)
-    )
+def row_masker(changes: Sequence[Masker | None]) -> RowMasker:
+    """Masks the rows of a result: for each column what becomes of its values as they come, `None` for nothing."""
+    changes = tuple(changes)
     count = len(changes)
 
     def mask(message: bytes) -> bytes:
@@ -156,7 +154,7 @@ def row_values(message: bytes) -> list[bytes | None]:
     return values
 
 
-def _value_masker(masker: Masker, came: Field, told: Field) -> Masker:
+def value_masker(masker: Masker, came: Field, told: Field) -> Masker:
     """A masker of the column's values as they come, whose results fit what the client has been told."""
     if told.type_oid not in TEXT_FAMILY:
         # Only null and other nothings are values of every type; the result of any other masker might not be.

@@ -123,7 +123,11 @@ def _backend(shape: list[Any], message: bytes) -> None:
 def _row(shape: rows.Shape, message: bytes) -> None:
     maskers = [_MASKERS[at % len(_MASKERS)] for at in range(len(shape))]
     told = rows.told_shape(shape, [masker is not None for masker in maskers])
-    masked = rows.row_masker(shape, maskers, told)(message)
+    changes = [
+        None if masker is None else rows.value_masker(masker, came, seen)
+        for masker, came, seen in zip(maskers, shape, told, strict=True)
+    ]
+    masked = rows.row_masker(changes)(message)
     before, after = rows.row_values(message), rows.row_values(masked)
     for masker, old, new in zip(maskers, before, after, strict=True):
         if masker is None and old != new:

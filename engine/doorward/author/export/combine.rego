@@ -327,7 +327,7 @@ strongest[target] := max(maskings) if some target, maskings in masked
 blocks contains [id, "block", sprintf("`%s` cannot be masked in an answer of this kind", [target]), place] if {
 	statement_of_sql
 	some target, [_, _, _, id, _, _, place] in strongest
-	not is_field(target)
+	startswith(target, "$")
 }
 
 blocks contains [id, "block", sprintf("`%s` is a column, and this answer has none", [target]), place] if {
