@@ -11,8 +11,9 @@ import asyncio
 import os
 import shlex
 import signal
+import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -109,25 +110,15 @@ class GitRemote:
             f"+{self._settings.ref}:{_NEWEST}",
         ]
         environment = await asyncio.to_thread(self._environment, repository)
-        with said.open(
-            "wb"
-        ) as errors:  # a file, for what a server says is bounded as everything that git writes
-            git = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=errors,
-                env=environment,
-                start_new_session=True,
-            )
+        # started from a thread: an event loop of libuv copies the tables of all memory for it, which decisions wait for
+        running = _Running(command, environment, said)
+        fetching = asyncio.create_task(asyncio.to_thread(running.to_its_end, self._settings.timeout_seconds))
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                status = await git.wait()
+            status = await asyncio.shield(fetching)
         finally:
-            if git.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(git.pid, signal.SIGKILL)  # and the helpers that speak to the remote
-                await git.wait()
+            if not fetching.done():
+                running.kill()
+                await fetching
         if status:
             raise GitError(_reason(said, status))
 
@@ -208,6 +199,45 @@ class GitRemote:
         if self._settings.ssh_known_hosts is not None:
             options += ["-o", f"UserKnownHostsFile={self._settings.ssh_known_hosts}"]
         return shlex.join(["ssh", *options])
+
+
+class _Running:
+    """One run of git, with all that it starts."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], said: Path) -> None:
+        """`said` is the file for what it says: bounded there as everything that it writes."""
+        self._command = command
+        self._environment = environment
+        self._said = said
+        self._process: subprocess.Popen[bytes] | None = None
+        self._unwanted = False
+
+    def to_its_end(self, seconds: float) -> int:
+        """The exit status. Raises OSError, TimeoutError."""
+        with self._said.open("wb") as errors:
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=self._environment,
+                start_new_session=True,
+            )
+        if self._unwanted:
+            self.kill()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+            raise TimeoutError from None
+
+    def kill(self) -> None:
+        """End it at once, and the helpers that speak to the remote."""
+        self._unwanted = True
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _reason(said: Path, status: int) -> str:

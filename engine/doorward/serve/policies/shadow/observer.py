@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -105,46 +106,38 @@ class Shadow:
 
     async def _process(self, before: Report) -> int:
         """One process from its start to its end; its exit status."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "doorward.serve.policies.shadow.process"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_LINE,
-        )
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("a pipe was asked for")
-        ended = asyncio.create_task(process.wait())
-        tasks = [
-            ended,
-            asyncio.create_task(self._show(process.stdin)),
-            asyncio.create_task(self._listen(process.stdout, before)),
-        ]
+        # from a thread: an event loop of libuv copies the tables of all memory for it, which decisions would wait for
+        process = await asyncio.to_thread(_start)
+        loop = asyncio.get_running_loop()
+        lines = asyncio.StreamReader(_LONGEST_LINE)
+        said, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), process.stdout)
+        pipe, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+        showing = asyncio.create_task(self._show(pipe))
+        listening = asyncio.create_task(self._listen(lines, before))
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            return await ended
+            await asyncio.wait((showing, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._room = 0
             self._waiting.clear()
             self._described.clear()
-            for task in tasks:
+            for task in (showing, listening):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            process.stdin.close()
-            try:
-                await asyncio.wait_for(process.wait(), _ENDING)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+            outcomes = await asyncio.gather(showing, listening, return_exceptions=True)
+            if not pipe.is_closing():
+                pipe.abort()  # at the end of its pipe the process ends, too
+            said.close()
+            status = await asyncio.to_thread(_status, process)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return status
 
-    async def _show(self, pipe: asyncio.StreamWriter) -> None:
+    async def _show(self, pipe: asyncio.WriteTransport) -> None:
         pipe.write(frame(self._told))
-        await pipe.drain()
         while True:
             most = max(1.0, self._per_second * _TICK)
             self._allowance = min(self._allowance + self._per_second * _TICK, most)
-            reads = self.report.revision and pipe.transport.get_write_buffer_size() < _MOST_UNREAD
+            reads = self.report.revision and pipe.get_write_buffer_size() < _MOST_UNREAD
             self._room = int(self._allowance) if reads else 0
             self._some.clear()
             if self._room:
@@ -158,7 +151,7 @@ class Shadow:
                 self.shown += len(taken)
                 pipe.write(frame([shown(made) for made in taken]))
 
-    def _describe(self, made: Made, pipe: asyncio.StreamWriter) -> None:
+    def _describe(self, made: Made, pipe: asyncio.WriteTransport) -> None:
         catalogue = made.catalogue
         if catalogue is None or catalogue.hash in self._described:
             return
@@ -173,6 +166,20 @@ class Shadow:
             found = Report(**orjson.loads(line))
             self._pace.answered()
             self.report = _sum(before, found)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-P", "-m", "doorward.serve.policies.shadow.process")
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
+
+
+def _status(process: subprocess.Popen[bytes]) -> int:
+    """Of a process that has ended, or that is to."""
+    try:
+        return process.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _sum(before: Report, found: Report) -> Report:
