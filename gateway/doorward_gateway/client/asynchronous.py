@@ -139,12 +139,13 @@ class AsyncClient:
         catalogue: str = "",
         *,
         want_facts: bool = False,
+        traceparent: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - part of the call's contract, also for the retry inside it
     ) -> Decision:
         """The decision on one access request: a document as `decisions.md` has it, or its JSON bytes.
 
-        `catalogue` is what `describe` returned. An engine that has forgotten it is told again, once. Raises
-        EngineUnavailable.
+        `catalogue` is what `describe` returned. An engine that has forgotten it is told again, once. `traceparent` is the
+        trace that the decision belongs to, as W3C writes it. Raises EngineUnavailable.
         """
         body = document_bytes(document)
         stream = self._stream
@@ -159,7 +160,7 @@ class AsyncClient:
         else:
             late = f"the engine at {self.target} did not answer within {timeout:g} s"
         deadline = asyncio.get_running_loop().time() + timeout
-        answer = await stream.ask(body, catalogue, want_facts, deadline, late)
+        answer = await stream.ask(body, catalogue, want_facts, traceparent, deadline, late)
         if not answer.HasField("decision"):
             if answer.failure.code != pb.Failure.CODE_UNKNOWN_CATALOGUE or catalogue not in self._catalogues:
                 raise _undecided(answer)
@@ -168,7 +169,7 @@ class AsyncClient:
                     await self._describe_again(catalogue)
             except TimeoutError:
                 raise EngineUnavailable(late) from None
-            answer = await stream.ask(body, catalogue, want_facts, deadline, late)
+            answer = await stream.ask(body, catalogue, want_facts, traceparent, deadline, late)
             if not answer.HasField("decision"):
                 raise _undecided(answer)
         decision = answer.decision

@@ -99,14 +99,16 @@ class Client:
         catalogue: str = "",
         *,
         want_facts: bool = False,
+        traceparent: str = "",
         timeout: float | None = None,
     ) -> Decision:
         """The decision on one access request; see `AsyncClient.decide`."""
         body = document_bytes(document)
         seconds = self._timeout if timeout is None else timeout
-        return self._call(
-            self._client.decide(body, catalogue, want_facts=want_facts, timeout=seconds), seconds
+        asked = self._client.decide(
+            body, catalogue, want_facts=want_facts, traceparent=traceparent, timeout=seconds
         )
+        return self._call(asked, seconds)
 
     def describe(self, kind: str, catalogue: bytes) -> str:
         """Make a backend's catalogue known to the engine; see `AsyncClient.describe`."""

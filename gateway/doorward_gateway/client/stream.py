@@ -56,7 +56,17 @@ class _Ended(Exception):
 
 
 class _Asked:
-    __slots__ = ("answer", "body", "catalogue", "deadline", "late", "name", "times", "want_facts")
+    __slots__ = (
+        "answer",
+        "body",
+        "catalogue",
+        "deadline",
+        "late",
+        "name",
+        "times",
+        "traceparent",
+        "want_facts",
+    )
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class _Asked:
         body: bytes,
         catalogue: str,
         want_facts: bool,
+        traceparent: str,
         deadline: float,
         late: str,
         answer: asyncio.Future[pb.DecideResponse],
@@ -72,6 +83,7 @@ class _Asked:
         self.body = body
         self.catalogue = catalogue
         self.want_facts = want_facts
+        self.traceparent = traceparent
         self.deadline = deadline
         self.late = late
         self.answer = answer
@@ -117,7 +129,7 @@ class DecideStream:
             self._alarm.cancel()
 
     async def ask(
-        self, body: bytes, catalogue: str, want_facts: bool, deadline: float, late: str
+        self, body: bytes, catalogue: str, want_facts: bool, traceparent: str, deadline: float, late: str
     ) -> pb.DecideResponse:
         """The answer to one request; `late` is the reason when there is none at `deadline`, on the loop's clock.
 
@@ -131,7 +143,8 @@ class DecideStream:
             raise EngineUnavailable(f"{self._max_waiting} requests are waiting for the engine already")
         name = str(next(self._ids))
         answer: asyncio.Future[pb.DecideResponse] = self._loop.create_future()
-        asked = self._pending[name] = _Asked(name, body, catalogue, want_facts, deadline, late, answer)
+        asked = _Asked(name, body, catalogue, want_facts, traceparent, deadline, late, answer)
+        self._pending[name] = asked
         self._waiting.append(asked)
         self._wake.set()
         if deadline < self._alarm_at:
@@ -247,6 +260,8 @@ class DecideStream:
                         request.catalogue = asked.catalogue
                     if asked.want_facts:
                         request.want_facts = True
+                    if asked.traceparent:
+                        request.traceparent = asked.traceparent
                 if batch.requests:
                     self._unanswered.append(len(batch.requests))
                     try:

@@ -263,6 +263,28 @@ async def test_what_waits_for_an_engine_that_is_busy_leaves_together_and_does_no
     assert liar.messages == [1, 1, 37]
 
 
+async def test_each_request_carries_what_it_was_asked_with() -> None:
+    came: list[pb.DecideRequest] = []
+
+    async def noting(message: pb.DecideBatchRequest) -> AsyncIterator[pb.DecideBatchResponse]:
+        came.extend(message.requests)
+        async for response in honest(message):
+            yield response
+
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with lying(noting) as (client, _):
+        await asyncio.gather(
+            client.decide(b"1"),
+            client.decide(b"2", "c", want_facts=True),
+            client.decide(b"3", traceparent=trace),
+        )
+    assert [(one.json, one.catalogue, one.want_facts, one.traceparent) for one in came] == [
+        (b"1", "", False, ""),
+        (b"2", "c", True, ""),
+        (b"3", "", False, trace),
+    ]
+
+
 async def test_large_requests_do_not_leave_in_one_message() -> None:
     async with lying(honest) as (client, liar):
         # what is as large as a single request may be goes out two at a time, far below what an engine takes
