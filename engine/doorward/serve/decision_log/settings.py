@@ -94,10 +94,10 @@ class DecisionLogSettings(Section):
     """How long a decision waits for the disk, where it is required to."""
     sync_seconds: float = Field(default=1.0, gt=0, le=3600)
     """How much the disk may be behind, where it is not required."""
-    max_waiting: int = Field(default=16_384, ge=1)
-    """Decisions that may wait to be written; further ones are dropped and counted, or blocks where the log is required."""
     max_waiting_bytes: int = Field(default=64 << 20, ge=1 << 10)
-    """Bytes of their requests."""
+    """Bytes of lines that may wait to be written; further decisions are dropped and counted, or blocks where the log is
+    required.
+    """
     rotation: RotationSettings = RotationSettings()
     redact_secrets: bool = True
     """Write no header, query parameter or password in SQL that is known to be a secret."""
