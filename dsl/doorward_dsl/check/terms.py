@@ -10,7 +10,7 @@ from doorward_dsl.check.matching import Matcher
 from doorward_dsl.check.replaced import Path, Replaced, leading_constants
 from doorward_dsl.check.tree import Node, RuleTree, constant, is_global
 from doorward_dsl.check.typeops import Constant, field_key, keys_of, scalar_type, select, unifies, values_of
-from doorward_dsl.check.undefined import missing, written
+from doorward_dsl.check.undefined import missing, unequal, written
 from doorward_dsl.check.withs import function_name
 from doorward_dsl.diagnostics import Diagnostic
 from doorward_dsl.signatures import OPERATORS, signatures
@@ -228,12 +228,7 @@ class TermTypes:
             self._mismatch(*kinds, span)
 
     def _mismatch(self, left: Type | None, right: Type | None, span: Span) -> None:
-        message = f"match error: {shown(left)} and {shown(right)} can never be equal"
-        hint = None
-        for whole, part in ((left, right), (right, left)):
-            if isinstance(whole, ArrayType | SetType) and unifies(values_of(whole), part):
-                hint = "whether a value is among several is asked by `in`"
-        self._error(message, span, hint)
+        self.report.append(unequal(left, right, span))
 
     def _error(self, message: str, span: Span, hint: str | None = None) -> None:
         self.report.append(Diagnostic("rego_type_error", message, span, hint=hint))
@@ -444,7 +439,7 @@ class TermTypes:
                 value = self._documents.value(node)
                 if value is not None:
                     self._check_path(ANY if node.children else value, ref, index)
-                elif node.children and not self._matcher.bind(part, STRING) and node.names_only:
+                elif node.children and not self._is_named(node, part):
                     self.report.append(missing(self._documents.extent(node), STRING, ref, index))
                 else:
                     self._check_base(ref, described(node, data, part), index)
@@ -452,6 +447,12 @@ class TermTypes:
             node, data = child, within(data, part)
         if isinstance(self._documents.value(node), FunctionType):
             self._uncalled(ref, ".".join(node.path))
+
+    def _is_named(self, node: Node, part: Term) -> bool:
+        """To OPA a literal is checked only if it comes after what is at the node."""
+        return (
+            not isinstance(part, Var | Ref | Call) or self._matcher.bind(part, STRING) or not node.names_only
+        )
 
     def _uncalled(self, ref: Ref, name: str) -> None:
         self._error(f"function `{name}` used as reference, not called", ref.span, f"call it: `{name}(…)`")

@@ -54,9 +54,11 @@ class Node:
 
     @property
     def names_only(self) -> bool:
-        """Whether it has, or leads to, nothing but packages and rules that are named by one word."""
-        return self._parent is None and all(
-            child._parent is None or not child.children for child in self.children.values()
+        """Whether what it has, or leads to, is packages and rules that are named by one word, and nothing else."""
+        return (
+            self._parent is None
+            and bool(self.children)
+            and all(child._parent is None or not child.children for child in self.children.values())
         )
 
     def below(self) -> Iterator[Node]:
