@@ -60,13 +60,13 @@ def _headers(http: pb.HttpRequest) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if http.header_map.headers:
         for header in http.header_map.headers:
-            if not header.key.startswith(":"):
-                value = header.value or header.raw_value.decode(errors="replace")
-                found.setdefault(header.key, []).append(value)
+            value = header.value or header.raw_value.decode(errors="replace")
+            found.setdefault(header.key.lower(), []).append(value)
     else:
         for name, value in http.headers.items():
-            if not name.startswith(":"):
-                found[name] = value.split(",") if name == _NEVER_JOINED else [value]
+            values = value.split(",") if name.lower() == _NEVER_JOINED else [value]
+            found.setdefault(name.lower(), []).extend(values)
+    found = {name: values for name, values in found.items() if not name.startswith(":")}
     found["host"] = [http.host]
     return found
 

@@ -32,7 +32,10 @@ class JwtIdentity(Section):
 
 
 class PeerIdentity(Section):
-    """The certificate that the caller of Envoy showed: its URI, else its DNS name, else its subject."""
+    """The certificate that the caller of Envoy showed: its URI, else its DNS name, else its subject.
+
+    Only as good as Envoy's `validation_context`: one that Envoy does not verify says nothing.
+    """
 
     source: Literal["mtls"] = "mtls"
     kind: _Kind = "service"
