@@ -5,6 +5,7 @@ stream comes back by itself.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -22,7 +23,7 @@ from tests.support.faults import BACK, FORTH, Fault, FaultProxy
 from tests.support.postgres import free_port
 from tests.support.served import PATIENCE, Served, served, write_policies
 
-from doorward_gateway.client import AsyncClient, EngineUnavailable, channel
+from doorward_gateway.client import AsyncClient, Client, EngineUnavailable, channel
 from doorward_proto.v1 import decision_pb2 as pb
 
 LATE = 10.0
@@ -147,6 +148,39 @@ async def test_a_line_that_breaks_anywhere(engine: Served, what: Any, direction:
 @pytest.mark.parametrize("what", ["stall", *GARBAGE])
 async def test_a_line_that_goes_silent_or_mad(engine: Served, what: Any, direction: Any) -> None:
     await survives(engine, [Fault(direction, at, GARBAGE.get(what, what)) for at in FEW], 0.3)
+
+
+async def test_threads_meet_broken_lines_too(engine: Served) -> None:
+    def work(client: Client, turn: int) -> list[str]:
+        wrong = []
+        for number in range(100):
+            command = f"{'uptime' if number % 2 else 'reboot'} {turn}.{number}"
+            question = {
+                "principal": {"id": "ana"},
+                "action": {"name": "exec"},
+                "resource": {"kind": "ssh", "name": "host"},
+                "ssh_request": {"request": "exec", "command": command},
+            }
+            try:
+                decision = client.decide(question, want_facts=True)
+            except EngineUnavailable:
+                continue
+            about = json.loads(decision.message.facts)["ssh"]["command"]
+            if decision.allowed != bool(number % 2) or about != command:
+                wrong.append(command)
+        return wrong
+
+    def plan(number: int) -> Sequence[Fault]:
+        return [Fault(BACK, 15_000, "cut")] if number < 10 else ()
+
+    async with FaultProxy(engine.target, plan) as proxy:
+        client = await asyncio.to_thread(Client, proxy.target, timeout=5.0)
+        try:
+            asked = await asyncio.gather(*[asyncio.to_thread(work, client, turn) for turn in range(4)])
+            assert asked == [[]] * 4
+            assert proxy.connections > 2
+        finally:
+            await asyncio.to_thread(client.close)
 
 
 async def test_nothing_is_left_behind(engine: Served) -> None:
