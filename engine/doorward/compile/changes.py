@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from doorward.compile.free import constant
+from doorward.compile.free import alias, constant
 from doorward.compile.tree import Node
 from doorward_dsl.check.changes import DEEPEST, Key, differences, touched
 from doorward_dsl.check.tree import Node as Placement
@@ -27,7 +27,7 @@ class Change:
 
 
 def change(before: RuleTree, after: RuleTree) -> Change:
-    """What differs between two trees: forms of documents, and their values where these are constants."""
+    """What differs between two trees: forms of documents, and their values where these are constants or places of the input."""
     keys: set[Key] = set()
     places: set[Key] = set()
     holds_all: dict[Placement, bool] = {}
@@ -75,7 +75,7 @@ def _rule(rule: Rule) -> tuple[object, ...]:
     value: object = None
     if not rule.body and rule.else_ is None and not rule.default:
         fixed = None if head.value is None else constant(head.value)
-        value = "true" if head.value is None else None if fixed is None else repr(fixed.value)
+        value = "true" if head.value is None else alias(rule) if fixed is None else repr(fixed.value)
     arity = None if head.args is None else len(head.args)
     return (arity, head.key is not None, rule.default, suffix, value)
 

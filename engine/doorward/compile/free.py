@@ -19,6 +19,7 @@ from doorward_dsl.syntax import (
     Object,
     ObjectComprehension,
     Ref,
+    Rule,
     Scalar,
     Set,
     SetComprehension,
@@ -30,6 +31,7 @@ from doorward_dsl.walk import deep_terms, deep_withs
 
 __all__ = [
     "Comprehension",
+    "alias",
     "constant",
     "constant_keys",
     "count_variables",
@@ -148,6 +150,14 @@ def dotted(term: Term) -> tuple[str, tuple[str, ...]]:
         case Ref(Var(name), path) if len(leading_names(path)) == len(path):
             return name, leading_names(path)
     return "", ()
+
+
+def alias(rule: Rule) -> tuple[str, ...] | None:
+    """The place of the input that a rule is another name for (`user := input.user`), `input` first."""
+    if rule.body or rule.else_ is not None or rule.default or rule.head.value is None:
+        return None
+    name, path = dotted(rule.head.value)
+    return ("input", *path) if name == "input" else None
 
 
 def leading_constants(path: Sequence[Term]) -> list[Value]:

@@ -30,6 +30,9 @@ class Globals(Protocol):
     def constant_of(self, document: Document) -> Const | None:
         """The value of a document that is the same in every evaluation."""
 
+    def alias_of(self, document: Document) -> tuple[str, ...] | None:
+        """The place of the input that a document is another name for."""
+
     def is_always_a_set(self, document: Document) -> bool:
         """Whether nothing stands in for a document of members that could be anything else."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from doorward.compile.free import constant, dotted
+from doorward.compile.free import alias, constant, dotted
 from doorward.compile.outline import Unit
 from doorward.compile.plan import Const, Overlay
 from doorward.compile.tree import Document, Node, fits
@@ -140,13 +140,22 @@ class Planner:
                 self._constants[document] = None
         return self._constants[document]
 
+    def alias_of(self, document: Document) -> tuple[str, ...] | None:
+        """The place of the input that a document is another name for, in every evaluation: no `with` replaces it."""
+        place = (
+            alias(document.rules[0].rule)
+            if document.kind == "complete" and len(document.rules) == 1
+            else None
+        )
+        return None if place is None or self._is_replaced(document.path) else place
+
     def is_always_a_set(self, document: Document) -> bool:
         """Whether nothing stands in for a document of members that could be anything else."""
         return not self._is_replaced(document.path)
 
     def may_fold(self, name: str) -> bool:
         """Whether plans may take for granted what a document at, above or below a dotted name is: that it is a constant,
-        or a set."""
+        a set, or a place of the input."""
         node: Node | None = self.tree
         for step in name.split(".")[1:]:
             node = node.children.get(step) if node is not None else None
@@ -155,7 +164,9 @@ class Planner:
         return node is not None and any(map(self._may_rely_on, node.documents()))
 
     def _may_rely_on(self, document: Document) -> bool:
-        return document.kind == "set" or self.constant_of(document) is not None
+        if document.kind == "set" or self.constant_of(document) is not None:
+            return True
+        return self.alias_of(document) is not None
 
     def _is_replaced(self, path: tuple[str, ...]) -> bool:
         return any(overlap(".".join(("data", *path)), name) for name in self._mocked)
