@@ -50,8 +50,8 @@ class Revisions:
     """Keeps the newest good revision of what a source gives.
 
     `in_force` is None until the first one is loaded. `outcomes` counts the questions to the source, `answered_at` is when
-    it last answered (seconds since 1970; 0.0: never). `changed` is called, on the event loop, after anything of this has
-    changed. `signatures` say by whom a bundle must be signed; `kept` is where the last good revision survives a restart.
+    it last answered (seconds since 1970; 0.0: never). `changed` is called, on the event loop, after `in_force` or `rejected`
+    has changed. `signatures` say by whom a bundle must be signed; `kept` is where the last good revision survives a restart.
     """
 
     def __init__(
@@ -101,28 +101,33 @@ class Revisions:
         after having taken note of it. Whoever calls while that is done waits for it to be done again.
         """
         async with self._loading:
-            await self._load()
+            before = self.in_force, self.rejected
+            try:
+                taken = await self._load()
+            finally:
+                if (self.in_force, self.rejected) != before:
+                    self.changed()
+            if taken is not None and self._kept is not None:
+                await self._keep(self._kept, taken)
 
-    async def _load(self) -> None:
+    async def _load(self) -> Arrived | None:
+        """What is in force now, if that is another revision than before."""
         try:
             arrived = await self._source.fetch() or self._waiting_for_keys()
         except Exception as error:
             self._not_given = self._reject(error)
-            self.changed()
             raise
         if self._not_given:
             self._not_given = ""
             _log.info("the source of the policies answers again", source=self._source.name)
         if arrived is None:
             self._count("unchanged")
-            self.changed()
-            return
+            return None
         try:
             # compiling is work for seconds in a large tree: decisions go on meanwhile
             engine = await asyncio.to_thread(self._compile, arrived)
         except Exception as error:  # a fault of the compiler's own refuses a change like any other
             self._not_taken = self._reject(error)
-            self.changed()
             raise
         self._count("taken")
         news = self._take(engine)
@@ -131,9 +136,7 @@ class Revisions:
         self._not_taken = ""
         for warning in engine.warnings:
             _log.warning(str(warning))
-        self.changed()
-        if news and self._kept is not None:
-            await self._keep(self._kept, arrived)
+        return arrived if news else None
 
     def _waiting_for_keys(self) -> Arrived | None:
         """What was refused for its signature, once the keys are others: it may have come before its key."""

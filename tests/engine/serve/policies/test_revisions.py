@@ -126,12 +126,14 @@ async def test_what_is_refused_leaves_the_last_good_revision(name: str, signed_b
                 with suppress(DoorwardError):
                     await known.load()
         assert said in known.rejected
-        assert in_force(known) == "number 1"
+        assert (in_force(known), told) == ("number 1", 2)
         assert [line["event"] for line in lines if line["log_level"] == "error"] == ["policies rejected"]
         assert known.outcomes["refused"] >= 1
         served.put(bundle(3, OURS, scope="prod"))
         await known.load()
-        assert (in_force(known), known.rejected) == ("number 3", "")
+        assert (in_force(known), known.rejected, told) == ("number 3", "", 3)
+        await known.load()
+        assert told == 3  # nothing has changed, and nobody hears of it
         assert known.outcomes["taken"] == 2
 
 
