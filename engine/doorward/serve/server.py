@@ -15,6 +15,7 @@ import grpc.aio
 import structlog
 from grpc_health.v1 import health as standard_health
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from doorward.engine import Engine
 from doorward.run.budget import Limits
@@ -52,6 +53,8 @@ __all__ = ["Place", "serve"]
 _log: Final = structlog.get_logger("doorward.serve")
 
 _SERVICE: Final = pb.DESCRIPTOR.services_by_name["DecisionService"].full_name
+
+_ReflectionServicer: Final[Any] = reflection.aio.ReflectionServicer  # type: ignore[attr-defined] # missing from the stubs
 
 _MAX_WAIT_SECONDS: Final = 2
 """After which a call that nobody came to look at is refused."""
@@ -125,7 +128,6 @@ class _Process:
     def _rpc(self) -> grpc.aio.Server:
         settings = self.settings
         server = grpc.aio.server(
-            interceptors=(Guard(self.callers, self.metrics),),
             maximum_concurrent_rpcs=settings.max_concurrent,
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -143,11 +145,12 @@ class _Process:
                 ("grpc.keepalive_permit_without_calls", 1),
             ),
         )
-        self.health.add_to(server)
-        add_DecisionServiceServicer_to_server(self.service, server)  # type: ignore[no-untyped-call]
-        EnvoyAuthorization(self.point, settings.envoy).add_to(server)
+        self.health.add_to(server)  # told to everybody: an orchestrator that asks has no credentials
+        guard: Any = Guard(self.callers, self.metrics, server)
+        add_DecisionServiceServicer_to_server(self.service, guard)  # type: ignore[no-untyped-call]
+        EnvoyAuthorization(self.point, settings.envoy).add_to(guard)
         known = (_SERVICE, standard_health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(known, server)
+        add_ServerReflectionServicer_to_server(_ReflectionServicer(known), guard)
         return server
 
     def _http(self, application: Any, *, tls: bool) -> HttpServer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -16,9 +16,6 @@ from doorward.serve.operations.settings import Method
 __all__ = ["Guard"]
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-_OPEN: Final = "/grpc.health.v1.Health/"
-"""What is answered to everybody: an orchestrator that asks for health has no credentials."""
 
 _METHODS: Final[dict[str, Method]] = {
     "/doorward.v1.DecisionService/Decide": "decide",
@@ -42,29 +39,26 @@ _STATUS: Final = {
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stubs only
-    """Lets calls through to their methods, with who asks in `ASKING`, and counts them."""
+class Guard:
+    """Lets calls through to their methods, with who asks in `ASKING`, and counts them.
 
-    def __init__(self, callers: Callers, metrics: Metrics) -> None:
+    Takes the methods of services in place of the server, and gives them on with a guard before each: an interceptor would be
+    found and awaited anew for every call.
+    """
+
+    def __init__(self, callers: Callers, metrics: Metrics, server: grpc.aio.Server) -> None:
         self._callers = callers
         self._metrics = metrics
-        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._server = server
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        """The method, or the same with a guard before it."""
-        name = handler_call_details.method
-        known = self._guarded.get(name)
-        if known is not None:
-            return known
-        handler = await continuation(handler_call_details)
-        if handler is None or name.startswith(_OPEN):
-            return handler
-        self._guarded[name] = guarded = self._before(handler, name)
-        return guarded
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler[Any, Any]]) -> None:
+        """As that of a server."""
+        self._server.add_generic_rpc_handlers([_Guarded(one, self._before) for one in handlers])
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """As that of a server: the same methods, which it was told of already."""
 
     def _before(self, handler: grpc.RpcMethodHandler[Any, Any], name: str) -> grpc.RpcMethodHandler[Any, Any]:
         method = _METHODS.get(name)
@@ -126,6 +120,28 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # of the stub
         code: Any = context.code()  # a number, as far as nobody has set another
         status = code.name if isinstance(code, grpc.StatusCode) else _NAMES.get(code, "OK")
         self._metrics.calls[method, status] += 1
+
+
+class _Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg] # of the stubs only
+    """Methods, each with what stands before it."""
+
+    def __init__(self, inner: grpc.GenericRpcHandler[Any, Any], before: Callable[[Any, str], Any]) -> None:
+        self._inner = inner
+        self._before = before
+        self._known: dict[str, Any] = {}
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The method called."""
+        name = handler_call_details.method
+        known = self._known.get(name)
+        if known is None:
+            method = self._inner.service(handler_call_details)
+            if method is None:
+                return None
+            known = self._known[name] = self._before(method, name)
+        return known  # type: ignore[no-any-return]
 
 
 def _names(shown: Any) -> list[str]:
