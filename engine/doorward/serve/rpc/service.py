@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
@@ -96,8 +97,8 @@ class DecisionService(DecisionServiceServicer):
     ) -> AsyncIterator[pb.DecideBatchResponse]:
         """Many requests a message, many messages, each message under one revision.
 
-        The next message is read when this one is answered, so a caller that sends faster than decisions
-        are made is held back by flow control, not by a queue. Where decisions may have to wait for another
+        One message is read ahead while another is decided, and no more, so a caller that sends faster than
+        decisions are made is held back by flow control, not by a queue. Where decisions may have to wait for another
         host, some messages are worked on at once, and answered in the order in which that is done.
         """
         # tells the caller that the line stands, before there is anything to answer
@@ -107,28 +108,37 @@ class DecisionService(DecisionServiceServicer):
             async for answer in as_they_come(messages, lambda message: self._decide_all(message, context)):
                 yield answer
             return
-        async for message in messages:
-            yield await self._decide_all(message, context)
+        async with aclosing(messages):
+            async for message in messages:
+                yield await self._decide_all(message, context)
 
     async def _until_drained(
         self, messages: AsyncIterator[pb.DecideBatchRequest]
-    ) -> AsyncIterator[pb.DecideBatchRequest]:
+    ) -> AsyncGenerator[pb.DecideBatchRequest, None]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the types: this is a coroutine
-        while not self._draining:
-            self._idle.add(task)
-            try:
-                message = await anext(messages, None)
-            except asyncio.CancelledError:
-                if not self._draining:
-                    raise
-                task.uncancel()
-                return
-            finally:
-                self._idle.discard(task)
-            if message is None:
-                return
-            yield message
+        reading = _reading(messages)
+        try:
+            while reading.done() or not self._draining:
+                self._idle.add(task)
+                try:
+                    message = await reading
+                except asyncio.CancelledError:
+                    if not self._draining:
+                        raise
+                    task.uncancel()
+                    if not reading.done() or reading.cancelled():
+                        return
+                    message = reading.result()
+                finally:
+                    self._idle.discard(task)
+                if message is None:
+                    return
+                # the next one comes while this one is decided: to wait for it only then would leave the engine idle
+                reading = _reading(messages)
+                yield message
+        finally:
+            reading.cancel()
 
     async def _decide_all(self, message: pb.DecideBatchRequest, context: _Context) -> pb.DecideBatchResponse:
         if len(message.requests) > _MAX_BATCH:
@@ -245,6 +255,15 @@ class DecisionService(DecisionServiceServicer):
                 rejected=worker.rejected,
             )
         return response
+
+
+def _reading(
+    messages: AsyncIterator[pb.DecideBatchRequest],
+) -> asyncio.Future[pb.DecideBatchRequest | None]:
+    """The next message; None at the end. Whoever is not interested in how it ended need not ask."""
+    reading = asyncio.ensure_future(anext(messages, None))
+    reading.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return reading
 
 
 async def _abort(context: _Context, code: grpc.StatusCode, message: str) -> NoReturn:
