@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from doorward.bundle import BundleError
+from doorward.serve.configuration.section import is_loopback
 from doorward.serve.policies.pace import Pace
 from doorward.serve.policies.settings import PolicySettings
 from doorward.serve.policies.source import Arrived, Bundled, SourceError
@@ -76,23 +77,24 @@ class HttpBundle:
             raise SourceError(f"the policies cannot be fetched from `{self.name}`: {said}") from None
 
     async def _exchanged(self, client: httpx.AsyncClient) -> bytes | None:
-        request: httpx.Request | None = client.build_request(
-            "GET", self._settings.url, headers=self._headers()
-        )
+        request = client.build_request("GET", self._settings.url, headers=self._headers())
         for _ in range(_MAX_REDIRECTS + 1):
-            if request is None:
-                break
             answer = await client.send(request, stream=True)
             try:
-                if answer.next_request is None:
+                following = answer.next_request
+                if following is None:
                     return await self._content(answer)
-                # credentials do not follow to another host: httpx takes them off
-                request = answer.next_request
-                if request.url.scheme != "https" and answer.url.scheme == "https":
-                    raise SourceError(f"`{self.name}` leads from https to `{request.url.scheme}`")
             finally:
                 await answer.aclose()  # whatever a redirect says besides is not read
+            self._check(following.url, answer.url)
+            request = following  # without credentials where it is another host: httpx takes them off
         raise SourceError(f"`{self.name}` leads on more than {_MAX_REDIRECTS} times")
+
+    def _check(self, to: httpx.URL, since: httpx.URL) -> None:
+        """Raises SourceError for a redirect that leads to where anybody on the way could change what comes."""
+        trusted = to.scheme == "https" or self._settings.allow_plaintext or is_loopback(f"{to.host}:0")
+        if not trusted or (to.scheme != "https" and since.scheme == "https"):
+            raise SourceError(f"`{self.name}` leads from {since.scheme} to `{to.scheme}://{to.host}`")
 
     def _headers(self) -> dict[str, str]:
         # as it is: whatever is compressed on the way is not bounded by what travels
