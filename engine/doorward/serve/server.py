@@ -33,6 +33,7 @@ from doorward.serve.operations.endpoints import Endpoints, EndpointsApplication
 from doorward.serve.operations.guard import Guard
 from doorward.serve.operations.health import Health
 from doorward.serve.operations.metrics import Metrics
+from doorward.serve.operations.notify import notify
 from doorward.serve.operations.post import Post
 from doorward.serve.operations.tls import Certificates
 from doorward.serve.operations.traces import Traces, TracesUnavailable
@@ -217,6 +218,8 @@ class _Process:
         _log.info(
             "stopping", drain_seconds=self.settings.drain_seconds, grace_seconds=self.settings.grace_seconds
         )
+        if not self.shared:
+            notify("STOPPING=1")
         await self.health.stop()
         await asyncio.sleep(self.settings.drain_seconds)
         self.service.drain()
@@ -242,10 +245,11 @@ async def serve(
     """
     sys.setswitchinterval(_HAND_OVER)
     process = _Process(settings, place)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, process.hung_up.set)
     await process.revisions.start()
     bound = process.bind()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as started:
@@ -261,7 +265,6 @@ async def serve(
         await process.rpc.start()
         await process.http.start()
         await process.aside.start()
-        loop.add_signal_handler(signal.SIGHUP, process.hung_up.set)
         ready(bound)
         await stop.wait()
 

@@ -72,6 +72,7 @@ def run(settings: ServeSettings, ready: Callable[[Ready], None]) -> None:
 
 def work(line: int) -> None:
     """Be one worker, told what to do on standard input and answering on a socket by its file descriptor. Raises as `serve`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that could be read again
     settings, number, folder = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     log_to_stderr(worker=number)
 
