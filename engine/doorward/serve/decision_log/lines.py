@@ -8,6 +8,8 @@ import uuid
 from importlib.metadata import version
 from typing import Any, Final
 
+import orjson
+
 from doorward.decide.decision import Decision
 from doorward.facts.postgres import Catalogue
 from doorward.serve.decision_log.counts import Counts
@@ -34,29 +36,34 @@ class LineWriter:
     """
 
     def __init__(self, secrets: Secrets | None, counts: Counts) -> None:
-        self._redactor = Redactor(secrets, counts)
+        self._secrets = secrets
+        self._redactor = Redactor(counts)
         # told apart by identity, and kept alive so that an identity is not used twice
         self._known: dict[tuple[int, ...], tuple[bytes, tuple[object, ...]]] = {}
+        self._facts: dict[int, tuple[bytes, object]] = {}
 
     def line(self, made: Made, rules: LogRules | MaskFailed | None) -> bytes:
         """One decision; empty where a rule drops it."""
-        event = _event(made)
         try:
-            shown = self._redactor.shown(made, event, rules)
-            return b"" if shown is None else self._compose(event, shown)
-        except (
-            Exception
-        ) as error:  # a fault of ours must neither show what it should not nor lose the decision
-            return self._compose(event, bare(made, f"internal error: {type(error).__name__}"))
+            decision, request = made.decision, made.question.document
+            hidden = None if self._secrets is None else self._secrets.hide(request, decision.facts)
+            if hidden is None and rules is None:
+                written = self._decision(decision, decision.facts)
+                return b'%b,"request":%b,"decision":%b}\n' % (_head(made), encode(request), written)
+            shown = self._redactor.shown(made, _event(made), hidden, rules)
+            return b"" if shown is None else self._compose(made, shown)
+        except Exception as error:
+            # a fault of ours must neither show what it should not nor lose the decision
+            return self._compose(made, bare(made, f"internal error: {type(error).__name__}"))
 
-    def _compose(self, event: dict[str, Any], shown: Shown) -> bytes:
+    def _compose(self, made: Made, shown: Shown) -> bytes:
         decision = shown.decision
-        parts = [encode(event)[:-1]]
+        parts = [_head(made)]
         if shown.request is not MISSING:
             parts += (b',"request":', encode(shown.request))
-        parts += (
-            b',"decision":',
-            self._decision(decision, shown.facts) if isinstance(decision, Decision) else encode(decision),
+        parts.append(b',"decision":')
+        parts.append(
+            self._decision(decision, shown.facts) if isinstance(decision, Decision) else encode(decision)
         )
         if shown.masked:
             parts += (b',"masked":', encode(sorted(set(shown.masked))))
@@ -68,7 +75,7 @@ class LineWriter:
         return b"".join(parts)
 
     def _decision(self, decision: Decision, facts: dict[str, Any]) -> bytes:
-        """What `encode(decision)` gives, in a third of the time."""
+        """What `encode(decision)` gives, in a fifth of the time."""
         shared = (
             decision.reasons,
             decision.determining,
@@ -85,38 +92,59 @@ class LineWriter:
                 map(encode, shared)
             )
             known = self._known[key] = (text, shared)
-        return (
-            b'{"decision_id":%b,"revision":%b,"verdict":"%b",%b"credential":%b,"operation_hash":"%b","cacheable":%b,"facts":%b,"effects":%b}'
-            % (
-                encode(decision.decision_id),
-                encode(decision.revision),
-                decision.verdict.encode(),
-                known[0],
-                b"null" if decision.credential is None else encode(decision.credential),
-                decision.operation_hash.encode(),
-                _FALSE[decision.cacheable],
-                encode(facts),
-                encode(decision.effects) if decision.effects else b"[]",
-            )
+        return _DECISION % (
+            decision.decision_id.encode(),
+            decision.revision.encode(),
+            decision.verdict.encode(),
+            known[0],
+            b"null" if decision.credential is None else encode(decision.credential),
+            decision.operation_hash.encode(),
+            _FALSE[decision.cacheable],
+            self._encode_facts(facts),
+            encode(decision.effects) if decision.effects else b"[]",
         )
+
+    def _encode_facts(self, facts: dict[str, Any]) -> bytes:
+        sql = facts.get("sql")
+        if sql is None or len(facts) > 1:
+            return encode(facts)
+        # statements that differ only in their literals share one analysis
+        known = self._facts.get(id(sql))
+        if known is None:
+            if len(self._facts) >= _REMEMBERED:
+                self._facts.clear()
+            known = self._facts[id(sql)] = (encode(facts), sql)
+        return known[0]
+
+
+_DECISION: Final = (
+    b'{"decision_id":"%b","revision":"%b","verdict":"%b",%b"credential":%b,"operation_hash":"%b","cacheable":%b,'
+    b'"facts":%b,"effects":%b}'
+)
 
 
 def _event(made: Made) -> dict[str, Any]:
     """What is told of a decision beside the request and the decision itself."""
-    decision, question = made.decision, made.question
-    event: dict[str, Any] = {
-        "id": decision.decision_id,
-        "time": rfc3339(made.now_ns),
-        "revision": decision.revision,
-        "took_ns": made.took_ns,
-    }
-    if question.caller:
-        event["caller"] = question.caller
-    if question.trace:
-        event["trace"] = question.trace
-    if made.catalogue is not None and made.catalogue.hash:
-        event["catalogue"] = made.catalogue.hash
+    event: dict[str, Any] = orjson.loads(_head(made) + b"}")
     return event
+
+
+def _head(made: Made) -> bytes:
+    """The beginning of a line, up to the request. Ids and revisions are hexadecimal."""
+    decision, question = made.decision, made.question
+    head = b'{"id":"%b","time":"%b","revision":"%b","took_ns":%d' % (
+        decision.decision_id.encode(),
+        rfc3339(made.now_ns).encode(),
+        decision.revision.encode(),
+        made.took_ns,
+    )
+    if question.caller:
+        head += b',"caller":' + encode(question.caller)
+    if question.trace:
+        head += b',"trace":' + encode(question.trace)
+    if made.catalogue is not None and made.catalogue.hash:
+        head += b',"catalogue":"%b"' % made.catalogue.hash.encode()
+    return head
 
 
 def catalogue_line(catalogue: Catalogue) -> bytes:

@@ -16,7 +16,7 @@ from doorward.serve.decision_log.pointers import (
     without,
 )
 from doorward.serve.decision_log.rules import Change, LogRules, MaskFailed
-from doorward.serve.decision_log.secrets import REDACTED, Secrets
+from doorward.serve.decision_log.secrets import REDACTED, Hidden
 from doorward.serve.point import Made
 
 __all__ = ["Redactor", "Shown", "bare"]
@@ -46,17 +46,18 @@ class Shown:
 class Redactor:
     """Takes out of decisions what is not to be written."""
 
-    def __init__(self, secrets: Secrets | None, counts: Counts) -> None:
-        self._secrets = secrets
+    def __init__(self, counts: Counts) -> None:
         self._counts = counts
 
-    def shown(self, made: Made, event: dict[str, Any], rules: LogRules | MaskFailed | None) -> Shown | None:
-        """What is written; None for a decision that a rule drops. `event` is the rest of its line."""
-        decision, request = made.decision, made.question.document
-        facts = decision.facts
-        shown = Shown(request, decision, facts)
+    def shown(
+        self, made: Made, event: dict[str, Any], hidden: Hidden | None, rules: LogRules | MaskFailed | None
+    ) -> Shown | None:
+        """What is written; None for a decision that a rule drops. `event` is the rest of its line, `hidden` what is left
+        without known secrets, where there are some.
+        """
+        decision = made.decision
+        shown = Shown(made.question.document, decision, decision.facts)
         values: list[str] = []
-        hidden = None if self._secrets is None else self._secrets.hide(request, facts)
         if hidden is not None:
             shown = Shown(hidden.request, decision, hidden.facts, masked=hidden.places)
             values = hidden.values

@@ -112,13 +112,16 @@ class Secrets:
         """The request without secrets; None where there are none."""
         if type(request) is not dict:
             return None
+        http, postgres = request.get("http_request"), request.get("postgres")
+        if type(postgres) is not dict or not _may_hold_passwords(postgres):
+            postgres = None
+        if type(http) is not dict and postgres is None:
+            return None
         hidden = Hidden(request, facts)
-        http = request.get("http_request")
         if type(http) is dict:
             self._hide_headers(http, hidden)
             self._hide_parameters(http, hidden)
-        postgres = request.get("postgres")
-        if type(postgres) is dict:
+        if postgres is not None:
             _hide_passwords(postgres, hidden)
         return hidden if hidden.places else None
 
@@ -173,6 +176,13 @@ def _over(value: Any, hidden: Hidden) -> Any:
     values = value if type(value) is list else [value]
     hidden.values += [text for text in values if type(text) is str]
     return [REDACTED] * len(value) if type(value) is list else REDACTED
+
+
+def _may_hold_passwords(postgres: dict[str, Any]) -> bool:
+    statement = postgres.get("statement")
+    if type(statement) is str and "passw" in statement.lower():
+        return True
+    return bool(postgres.get("prepared") or postgres.get("cursors"))
 
 
 def _hide_passwords(postgres: dict[str, Any], hidden: Hidden) -> None:
