@@ -85,19 +85,23 @@ class GitRemote:
     async def close(self) -> None:
         """See `PolicySource`."""
         if self._folder is not None:
-            await asyncio.to_thread(self._folder.cleanup)
+            folder, self._folder = self._folder, None
+            await asyncio.to_thread(folder.cleanup)
 
     async def _repository(self) -> Path:
         """An empty repository, or the one that was fetched into before."""
         if self._folder is not None and self._fetched < _FETCHES:
             return Path(self._folder.name)
-        if self._folder is not None:
-            await asyncio.to_thread(self._folder.cleanup)
-        self._folder = tempfile.TemporaryDirectory(prefix="doorward-git-")
-        self._fetched = 0
-        repository = Path(self._folder.name)
+        await self.close()
+        folder = tempfile.TemporaryDirectory(prefix="doorward-git-")
+        repository = Path(folder.name)
         command = ["init", "--bare", "--quiet", "--template="]
-        await asyncio.to_thread(run_git, repository, command, environment=self._environment(repository))
+        try:
+            await asyncio.to_thread(run_git, repository, command, environment=self._environment(repository))
+        except BaseException:
+            folder.cleanup()
+            raise
+        self._folder, self._fetched = folder, 0
         return repository
 
     async def _fetch(self, repository: Path) -> None:

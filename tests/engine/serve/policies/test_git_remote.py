@@ -334,6 +334,33 @@ async def test_only_what_is_signed_by_those_who_may_is_taken(
     await remote.close()
 
 
+async def test_without_git_it_is_said_and_with_git_all_is_well(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(ONE)
+    remote = source(repository.url)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "/nowhere")
+        with pytest.raises(SourceError, match="git is not installed"):
+            await remote.fetch()
+    assert names(await remote.fetch()) == ["policies/a.rego"]
+    await remote.close()
+
+
+async def test_many_commits_begin_the_copy_anew(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("doorward.serve.policies.git_remote._FETCHES", 2)
+    remote = source(repository.url)
+    for number in range(5):
+        commit = repository.commit({"a.rego": f"package a{number}\n"})
+        arrived = await remote.fetch()
+        assert isinstance(arrived, Tree)
+        assert arrived.commit == commit
+        assert await remote.fetch() is None
+    await remote.close()
+
+
 def held(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
