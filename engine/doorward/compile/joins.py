@@ -189,11 +189,8 @@ class _Joiner:
         used |= {operand.id for operand in step.block.result if isinstance(operand, Local)}
         free = used - inside - wanted
         depth = max((self._depths.get(local, 0) for local in free), default=0)
-        by = tuple(
-            operand
-            for operand in dict.fromkeys(loop.join.wanted)
-            if isinstance(operand, Local) and self._depths.get(operand.id, 0) > depth
-        )
+        locals_ = dict.fromkeys(operand for operand in loop.join.wanted if isinstance(operand, Local))
+        by = tuple(local for local in locals_ if self._depths.get(local.id, 0) > depth)
         if depth >= len(self._loops) or not by:
             return step
         number = next(self._numbers)
