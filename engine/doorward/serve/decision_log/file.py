@@ -23,7 +23,7 @@ from doorward.serve.decision_log.lines import catalogue_line, file_line, recover
 from doorward.serve.decision_log.names import Taken
 from doorward.serve.decision_log.settings import RotationSettings
 
-__all__ = ["LogFile", "read_name"]
+__all__ = ["LogFile", "read_name", "sync_folder"]
 
 _log: Final = structlog.get_logger("doorward.serve")
 
@@ -140,7 +140,7 @@ class LogFile:
                 descriptor = os.open(self.path, _FLAGS, 0o600)
                 size = 0
             if self._durable:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError:
             with suppress(OSError):
                 os.close(descriptor)
@@ -279,7 +279,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in a folder. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from doorward.serve.decision_log.file import sync_folder
 from doorward.serve.decision_log.names import Taken
 from doorward.serve.decision_log.settings import RotationSettings
 
@@ -71,6 +72,7 @@ def _pack(file: Path, meanwhile: Path) -> None:
             state = file.stat()
             os.utime(meanwhile, ns=(state.st_atime_ns, state.st_mtime_ns))
             meanwhile.rename(packed)
+            sync_folder(packed.parent)
         except OSError:
             with suppress(OSError):
                 meanwhile.unlink()

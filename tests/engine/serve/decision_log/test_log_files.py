@@ -252,7 +252,7 @@ def test_a_kill_at_any_instant_loses_no_decision_that_was_acknowledged(tmp_path:
     chance = random.Random(7)
     file = tmp_path / "log.jsonl"
     acknowledged: list[str] = []
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED.format(root=root), str(file)], stdout=subprocess.PIPE, cwd=root
         )

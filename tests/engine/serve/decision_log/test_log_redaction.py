@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.decision_log import SOURCES, http_request, made, postgres_request
 
@@ -142,6 +142,7 @@ def test_nothing_is_written_over_where_that_is_not_wanted() -> None:
     assert json.loads(line)["request"] == request
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.text() | st.none() | st.integers(),
