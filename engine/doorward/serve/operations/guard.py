@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -17,7 +18,7 @@ __all__ = ["Guard"]
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_METHODS: Final[dict[str, Method]] = {
+_METHODS: Final[dict[str, Method | None]] = {
     "/doorward.v1.DecisionService/Decide": "decide",
     "/doorward.v1.DecisionService/DecideBatch": "decide",
     "/doorward.v1.DecisionService/DecideStream": "decide",
@@ -27,14 +28,15 @@ _METHODS: Final[dict[str, Method]] = {
     "/doorward.v1.DecisionService/GetRevision": "revision",
     "/doorward.v1.DecisionService/WatchRevision": "revision",
     "/envoy.service.auth.v3.Authorization/Check": "decide",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": None,
 }
+"""What a caller must be allowed for each; None where it is enough to be known. What is not here cannot be called."""
 
 _STATUS: Final = {
     "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
     "forbidden": grpc.StatusCode.PERMISSION_DENIED,
     "overloaded": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-
 
 _NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
@@ -61,15 +63,16 @@ class Guard:
         """As that of a server: the same methods, which it was told of already."""
 
     def _before(self, handler: grpc.RpcMethodHandler[Any, Any], name: str) -> grpc.RpcMethodHandler[Any, Any]:
-        method = _METHODS.get(name)
+        method = _METHODS[name]
         short = name.rpartition("/")[2]
 
         async def streamed(request: Any, context: _Context) -> AsyncIterator[Any]:
             caller: Caller | None = None
             try:
                 caller = await self._let_in(method, context)
-                async for response in behaviour(request, context):
-                    yield response
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 self._ended(short, caller, context)
 
@@ -138,7 +141,7 @@ class _Guarded(grpc.GenericRpcHandler):  # type: ignore[type-arg] # of the stubs
         known = self._known.get(name)
         if known is None:
             method = self._inner.service(handler_call_details)
-            if method is None:
+            if method is None or name not in _METHODS:
                 return None
             known = self._known[name] = self._before(method, name)
         return known  # type: ignore[no-any-return]
