@@ -92,11 +92,12 @@ class References(ABC):
         fixed = self.program.constant_of(document)
         if fixed is not None:
             return self._along(fixed, rest)
+        # Asked for even where it is not called: what is needed tells on what a decision depends (see `timeless`).
+        unit = self.program.unit_of(document, tuple(leading_constants(rest)))
         place_of = self.program.alias_of(document)
         if place_of is not None:
             names = leading_names(rest)
             return self._along(self.read((*place_of, *names), span), rest[len(names) :])
-        unit = self.program.unit_of(document, tuple(leading_constants(rest)))
         place = ("unit", str(unit))
         value = self.scope.reads.get(place)
         if value is None:
