@@ -29,6 +29,7 @@ from doorward.serve.http.server import HttpServer
 from doorward.serve.operations.admission import HttpAdmission
 from doorward.serve.operations.board import Board
 from doorward.serve.operations.callers import Callers
+from doorward.serve.operations.counted import Counted
 from doorward.serve.operations.endpoints import Endpoints, EndpointsApplication
 from doorward.serve.operations.guard import Guard
 from doorward.serve.operations.health import Health
@@ -123,7 +124,7 @@ class _Process:
             max_body_bytes=settings.max_message_bytes,
             max_concurrent=settings.max_concurrent,
         )
-        self.http = self._http(self.application, tls=True)
+        self.http = self._http(Counted(self.application, self.metrics), tls=True)
         self.aside = self._http(EndpointsApplication(self.endpoints), tls=False)
 
     def _rpc(self) -> grpc.aio.Server:

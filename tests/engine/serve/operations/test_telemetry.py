@@ -96,7 +96,9 @@ def test_the_address_of_metrics_answers_nothing_else(tmp_path: Path) -> None:
 
 
 def test_everything_is_counted(tmp_path: Path) -> None:
-    flags = configured(tmp_path, METRICS, "package p\ngoverns postgres\nallow if sql.read_only\n")
+    flags = configured(
+        tmp_path, {**METRICS, "http": "127.0.0.1:0"}, "package p\ngoverns postgres\nallow if sql.read_only\n"
+    )
     with served(tmp_path / "policies", *flags) as engine, engine.stub() as stub:
         nonsense = pb.DecideRequest(json=b"{")
         writes = request()
@@ -108,8 +110,15 @@ def test_everything_is_counted(tmp_path: Path) -> None:
         decide(stub, pb.DecideRequest(json=request().json, catalogue="unheard of"))
         with pytest.raises(grpc.RpcError):
             stub.DescribeResource(pb.DescribeResourceRequest(kind="x"), timeout=PATIENCE)
+        at = f"http://{engine.ready['http'][0]}"  # type: ignore[index]
+        httpx.get(f"{at}/{'x' * 1000}", timeout=PATIENCE)
+        httpx.get(f"{at}/v1/data/p/allow", timeout=PATIENCE)
+        httpx.post(f"{at}/access/v1/evaluation", content=b"{", timeout=PATIENCE)
         counted = metrics(engine.ready["metrics"][0])  # type: ignore[index]
     expected = {
+        'doorward_calls_total{method="other",status="404"}': 1,
+        'doorward_calls_total{method="/v1/data",status="200"}': 1,
+        'doorward_calls_total{method="/access/v1/evaluation",status="400"}': 1,
         'doorward_decisions_total{caller="",kind="postgres",verdict="allow"}': 2,
         'doorward_decisions_total{caller="",kind="postgres",verdict="block"}': 1,
         'doorward_decision_seconds_count{kind="postgres"}': 3,
