@@ -8,8 +8,6 @@ import uuid
 from importlib.metadata import version
 from typing import Any, Final
 
-import orjson
-
 from doorward.decide.decision import Decision
 from doorward.facts.postgres import Catalogue
 from doorward.serve.decision_log.counts import Counts
@@ -44,35 +42,18 @@ class LineWriter:
 
     def line(self, made: Made, rules: LogRules | MaskFailed | None) -> bytes:
         """One decision; empty where a rule drops it."""
+        head = _head(made)
         try:
             decision, request = made.decision, made.question.document
             hidden = None if self._secrets is None else self._secrets.hide(request, decision.facts)
+            written = self._decision(decision, decision.facts if hidden is None else hidden.facts)
             if hidden is None and rules is None:
-                written = self._decision(decision, decision.facts)
-                return b'%b,"request":%b,"decision":%b}\n' % (_head(made), encode(request), written)
-            shown = self._redactor.shown(made, _event(made), hidden, rules)
-            return b"" if shown is None else self._compose(made, shown)
+                return b'%b,"request":%b,"decision":%b}\n' % (head, encode(request), written)
+            shown = self._redactor.shown(made, head, written, hidden, rules)
+            return b"" if shown is None else _compose(head, shown)
         except Exception as error:
             # a fault of ours must neither show what it should not nor lose the decision
-            return self._compose(made, bare(made, f"internal error: {type(error).__name__}"))
-
-    def _compose(self, made: Made, shown: Shown) -> bytes:
-        decision = shown.decision
-        parts = [_head(made)]
-        if shown.request is not MISSING:
-            parts += (b',"request":', encode(shown.request))
-        parts.append(b',"decision":')
-        parts.append(
-            self._decision(decision, shown.facts) if isinstance(decision, Decision) else encode(decision)
-        )
-        if shown.masked:
-            parts += (b',"masked":', encode(sorted(set(shown.masked))))
-        if shown.erased:
-            parts += (b',"erased":', encode(sorted(set(shown.erased))))
-        if shown.failed:
-            parts += (b',"redaction_error":', encode(shown.failed))
-        parts.append(b"}\n")
-        return b"".join(parts)
+            return _compose(head, bare(made, f"internal error: {type(error).__name__}"))
 
     def _decision(self, decision: Decision, facts: dict[str, Any]) -> bytes:
         """What `encode(decision)` gives, in a fifth of the time."""
@@ -123,10 +104,22 @@ _DECISION: Final = (
 )
 
 
-def _event(made: Made) -> dict[str, Any]:
-    """What is told of a decision beside the request and the decision itself."""
-    event: dict[str, Any] = orjson.loads(_head(made) + b"}")
-    return event
+def _compose(head: bytes, shown: Shown) -> bytes:
+    parts = [head]
+    if shown.request is not MISSING:
+        parts += (b',"request":', encode(shown.request))
+    parts += (
+        b',"decision":',
+        shown.decision if isinstance(shown.decision, bytes) else encode(shown.decision),
+    )
+    if shown.masked:
+        parts += (b',"masked":', encode(sorted(set(shown.masked))))
+    if shown.erased:
+        parts += (b',"erased":', encode(sorted(set(shown.erased))))
+    if shown.failed:
+        parts += (b',"redaction_error":', encode(shown.failed))
+    parts.append(b"}\n")
+    return b"".join(parts)
 
 
 def _head(made: Made) -> bytes:

@@ -5,6 +5,7 @@ The document itself is shared with others and never changed: only what lies on t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 __all__ = ["MISSING", "Place", "format_pointer", "parse_pointer", "value_at", "with_value", "without"]
@@ -18,6 +19,7 @@ MISSING: Final = object()
 _DEEPEST: Final = 128
 
 
+@lru_cache(1024)
 def parse_pointer(text: str) -> Place:
     """`/request/principal/claims/a~1b` as its parts. Raises ValueError."""
     if not text.startswith("/"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from doorward.decide.decision import Decision
+import orjson
+
 from doorward.serve.decision_log.counts import Counts
 from doorward.serve.decision_log.encoding import encode
 from doorward.serve.decision_log.pointers import (
@@ -34,9 +35,8 @@ class Shown:
 
     request: Any
     """MISSING where nothing of it is."""
-    decision: Decision | dict[str, Any]
-    facts: dict[str, Any]
-    """Of a decision that is not a dict."""
+    decision: bytes | dict[str, Any]
+    """As JSON, or what is to be."""
     erased: list[str] = field(default_factory=list)
     masked: list[str] = field(default_factory=list)
     failed: str = ""
@@ -50,25 +50,31 @@ class Redactor:
         self._counts = counts
 
     def shown(
-        self, made: Made, event: dict[str, Any], hidden: Hidden | None, rules: LogRules | MaskFailed | None
+        self,
+        made: Made,
+        head: bytes,
+        written: bytes,
+        hidden: Hidden | None,
+        rules: LogRules | MaskFailed | None,
     ) -> Shown | None:
-        """What is written; None for a decision that a rule drops. `event` is the rest of its line, `hidden` what is left
-        without known secrets, where there are some.
+        """What is written; None for a decision that a rule drops.
+
+        `head` is the line up to the request, `written` the decision as JSON; `hidden` is what is left without known secrets,
+        where there are some.
         """
-        decision = made.decision
-        shown = Shown(made.question.document, decision, decision.facts)
-        values: list[str] = []
+        request, facts = made.question.document, made.decision.facts
+        values, masked = list[str](), list[str]()
         if hidden is not None:
-            shown = Shown(hidden.request, decision, hidden.facts, masked=hidden.places)
-            values = hidden.values
+            request, facts, values, masked = hidden.request, hidden.facts, hidden.values, hidden.places
+        shown = Shown(request, written, masked=masked)
+        _scrub(shown, values, facts)
+        if isinstance(rules, MaskFailed):
+            return self._bare(made, str(rules))
         if rules is not None:
-            if isinstance(rules, MaskFailed):
-                return self._bare(made, str(rules))
-            document = decision.to_dict()
-            document["facts"] = shown.facts
-            whole = {**event, "request": shown.request, "decision": document}
-            if _scrub(whole, values):
-                shown.masked.append("/decision")
+            decision = shown.decision
+            whole = orjson.loads(head + b"}")
+            whole["request"] = request
+            whole["decision"] = _read(decision, facts) if isinstance(decision, bytes) else decision
             if rules.drops(whole):
                 self._counts.dropped_by_rule += 1
                 return None
@@ -76,11 +82,11 @@ class Redactor:
                 changes = rules.changes(whole)
             except MaskFailed as failed:
                 return self._bare(made, str(failed))
-            if changes:
-                values += _apply(changes, whole, shown)
-                shown.request, shown.decision = whole.get("request", MISSING), whole["decision"]
-        if values:
-            self._scrub(shown, values)
+            before = len(masked)
+            values = _apply(changes, whole, shown)
+            if shown.erased or len(shown.masked) > before:
+                shown.request, shown.decision = whole["request"], whole["decision"]
+            _scrub(shown, values, facts)
         if shown.masked or shown.erased:
             self._counts.redacted += 1
         return shown
@@ -88,21 +94,6 @@ class Redactor:
     def _bare(self, made: Made, why: str) -> Shown:
         self._counts.redaction_failed += 1
         return bare(made, why)
-
-    @staticmethod
-    def _scrub(shown: Shown, values: list[str]) -> None:
-        """Take what was hidden out of the texts of the decision too: a reason may quote it."""
-        decision = shown.decision
-        if isinstance(decision, Decision):
-            texts = (decision.reasons, decision.determining, decision.errors, decision.effects, shown.facts)
-            written = encode(texts)
-            if not any(encode(value)[1:-1] in written for value in values if len(value) >= _TELLING):
-                return
-            decision = {**decision.to_dict(), "facts": shown.facts}
-        whole = {"decision": decision}
-        if _scrub(whole, values) and "/decision" not in shown.masked:
-            shown.masked.append("/decision")
-        shown.decision = whole["decision"]
 
 
 def bare(made: Made, why: str) -> Shown:
@@ -115,9 +106,7 @@ def bare(made: Made, why: str) -> Shown:
     document["approvals"] = [{**approval, "reason": ""} for approval in document["approvals"]]
     document["facts"] = {}
     document["effects"] = []
-    return Shown(
-        MISSING, document, {}, erased=["/request", "/decision/facts", "/decision/effects"], failed=why
-    )
+    return Shown(MISSING, document, erased=["/request", "/decision/facts", "/decision/effects"], failed=why)
 
 
 def _apply(changes: list[Change], whole: dict[str, Any], shown: Shown) -> list[str]:
@@ -163,11 +152,23 @@ def _collect(value: Any, into: list[str]) -> None:
             _collect(item, into)
 
 
-def _scrub(whole: dict[str, Any], values: list[str]) -> bool:
-    """Write over what was hidden wherever a text of `whole["decision"]` holds it; says whether one did."""
+def _read(written: bytes, facts: dict[str, Any]) -> dict[str, Any]:
+    """The decision as written; facts as they are, for in them alone are numbers that a fast parser would make inexact."""
+    decision: dict[str, Any] = orjson.loads(written)
+    decision["facts"] = facts
+    return decision
+
+
+def _scrub(shown: Shown, values: list[str], facts: dict[str, Any]) -> None:
+    """Write over what was taken out of the request wherever a text of the decision holds it: a reason may quote it."""
     telling = sorted({value for value in values if len(value) >= _TELLING}, key=len, reverse=True)
     if not telling:
-        return False
+        return
+    if isinstance(shown.decision, bytes):
+        written = shown.decision
+        if not any(encode(value)[1:-1] in written for value in telling):
+            return
+        shown.decision = _read(written, facts)
     found = False
 
     def clean(value: Any) -> Any:
@@ -183,5 +184,6 @@ def _scrub(whole: dict[str, Any], values: list[str]) -> bool:
             return [clean(item) for item in value]
         return value
 
-    whole["decision"] = clean(whole["decision"])
-    return found
+    shown.decision = clean(shown.decision)
+    if found and "/decision" not in shown.masked:
+        shown.masked.append("/decision")
