@@ -266,6 +266,8 @@ async def serve(
         await process.rpc.start()
         await process.http.start()
         await process.aside.start()
+        if process.post is not None:
+            process.post.put()  # before anybody asks whether all workers agree
         ready(bound)
         await stop.wait()
 
