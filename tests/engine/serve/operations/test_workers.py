@@ -112,6 +112,7 @@ def test_who_looks_after_them_is_gone_and_so_are_they(tmp_path: Path) -> None:
         engine.process.kill()
         _, alive = psutil.wait_procs(left, timeout=PATIENCE)
         assert alive == []
+        assert engine.stop() == -signal.SIGKILL
 
 
 def test_what_keeps_ending_is_given_up(tmp_path: Path) -> None:
