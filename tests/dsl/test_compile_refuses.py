@@ -237,7 +237,9 @@ def test_queries_are_checked_too(text: str, code: str) -> None:
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("text", ["data.t.p.x == 1", '1 == "a"', "x = [1 | data.t.p.x == 1]", "data.t.q.r", "data[null]"])
+@pytest.mark.parametrize(
+    "text", ["data.t.p.x == 1", '1 == "a"', "x = [1 | data.t.p.x == 1]", "data.t.q.r", "data[null]"]
+)
 def test_a_query_may_ask_whether_unlike_values_are_equal(text: str) -> None:
     program = compile_modules([parse_module(Source("t.rego", 'package t\np := {"x": "s"}\n'))])
     compile_query(parse_query(text), program)
