@@ -41,7 +41,6 @@ class Counts:
     """Decisions that were written without their request, because masks could not be followed."""
     failures: int = 0
     """Writes that failed."""
-    syncs: int = 0
     rotations: int = 0
     sinks: dict[str, SinkCounts] = field(default_factory=dict)
     """By name: `otlp`, `postgres`."""

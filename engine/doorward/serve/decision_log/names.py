@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Taken", "found", "take", "take_left"]
+__all__ = ["Taken", "take", "take_left"]
 
 _MOST: Final = 1024
 
@@ -70,14 +70,6 @@ def take_left(path: Path, workers: int) -> Iterator[Taken]:
             lock = _lock(path, number)
             if lock is not None:
                 yield Taken(path, number, lock)
-
-
-def found(path: Path) -> Path | None:
-    """A file under the name that it has now: as it was, or packed since."""
-    for name in (path, path.with_name(path.name + ".gz")):
-        if name.exists():
-            return name
-    return None
 
 
 def _numbered(path: Path, number: int) -> str:
