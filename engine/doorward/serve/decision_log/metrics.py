@@ -53,6 +53,11 @@ def collected(log: DecisionLog) -> Iterator[Metric]:
     failures = CounterMetricFamily(
         "doorward_decision_log_sink_failures", "Attempts to send that failed.", labels=("sink",)
     )
+    missed = CounterMetricFamily(
+        "doorward_decision_log_sink_missed",
+        "Times that files were given up before a sink had taken them.",
+        labels=("sink",),
+    )
     behind = GaugeMetricFamily(
         "doorward_decision_log_sink_behind_bytes",
         "Bytes of the file in use that a sink has still to take.",
@@ -62,6 +67,7 @@ def collected(log: DecisionLog) -> Iterator[Metric]:
         lines.add_metric((name, "sent"), sink.sent)
         lines.add_metric((name, "refused"), sink.refused)
         failures.add_metric((name,), sink.failures)
+        missed.add_metric((name,), sink.missed)
         behind.add_metric((name,), sink.behind_bytes)
     if counts.sinks:
-        yield from (lines, failures, behind)
+        yield from (lines, failures, missed, behind)

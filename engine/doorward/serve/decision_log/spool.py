@@ -157,6 +157,7 @@ class Spool:
 
         def following(names: list[str]) -> str | None:
             if last not in names:  # given up while it was read, and perhaps others with it
+                self.missed += 1
                 return next(iter(names), None)
             return next(iter(names[names.index(last) + 1 :]), None)
 
