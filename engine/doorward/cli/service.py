@@ -188,9 +188,10 @@ def _told(config: Path | None, flags: dict[str, Any], *, as_json: bool) -> Serve
         if as_json:
             print_json({"problems": error.problems})
             raise typer.Exit(USAGE) from None
-        for problem in error.problems[1:]:
+        *others, last = error.problems
+        for problem in others:
             typer.echo(f"doorward: {problem}", err=True)
-        raise fail(error.problems[0], USAGE) from None
+        raise fail(last, USAGE) from None
 
 
 def _print_settings(settings: ServeSettings, *, as_json: bool) -> None:
