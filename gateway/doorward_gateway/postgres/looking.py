@@ -28,6 +28,8 @@ _JSON: Final = 114
 _JSONB: Final = 3802
 _BYTEA: Final = 17
 _JSONB_VERSION: Final = b"\x01"
+_TOO_SMALL: Final = frozenset((16, 21, 23, 26, 700, 1082, 1083, 1114, 1184, 1186, 1266, 2950))
+"""Types in whose values nothing can be found: bool, int2, int4, oid, float4, dates and times, uuid."""
 
 
 def detector_of(target: str) -> str:
@@ -43,8 +45,10 @@ class ContentMask:
     masks: tuple[Any, ...]
     method: int = CONTENT
 
-    def value_masker(self, field: Field, key: bytes) -> Masker:
-        """Masks the values of a column as they come."""
+    def value_masker(self, field: Field, key: bytes) -> Masker | None:
+        """Masks the values of a column as they come; `None` where there cannot be anything in them."""
+        if field.type_oid in _TOO_SMALL:
+            return None
         strongest_first = sorted(self.masks, key=strength, reverse=True)
         scanner = Scanner(
             [

@@ -8,8 +8,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.gateway import Shop, open_shop
 
+from doorward_gateway.content import DETECTORS, Scanner
 from doorward_gateway.postgres.looking import ContentMask
 from doorward_gateway.postgres.plan import plan_of
 from doorward_gateway.postgres.rows import Field
@@ -128,6 +131,16 @@ def test_a_column_that_has_a_mask_of_its_own_keeps_it() -> None:
     first, second = plan_of(masks, {"widths": [2], "opaque": False}).columns(0, shape)
     assert first.method == pb.MASK_METHOD_NULL
     assert isinstance(second, ContentMask)
+
+
+@given(
+    value=st.integers(-(2**31), 2**31 - 1).map(str)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32).map("{:.9g}".format)
+    | st.datetimes().map(lambda at: at.isoformat(" ") + "+00")
+    | st.uuids().map(str)
+)
+def test_nothing_is_found_in_values_that_are_not_looked_into(value: str) -> None:
+    assert not Scanner([(detector, str) for detector in DETECTORS.values()]).finds(value)
 
 
 def test_a_detector_that_is_not_known_here_is_refused() -> None:
