@@ -62,7 +62,7 @@ _REQUESTS = st.builds(
 _STATEMENTS = st.lists(
     st.tuples(
         st.sampled_from(["allow", "block", "approve"]),
-        st.lists(st.sampled_from(sorted(_CONDITIONS)), max_size=2).map(tuple),
+        st.lists(st.sampled_from(sorted(_CONDITIONS)), max_size=2, unique=True).map(tuple),
     ),
     min_size=1,
     max_size=4,

@@ -165,11 +165,12 @@ async def test_a_sample_is_a_sample(tmp_path: Path) -> None:
 
 async def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost_of_the_counts(tmp_path: Path) -> None:
     one = made(Engine.from_sources({"acme.ward": OLD}), "ana", "select ssn from customers", CATALOGUE)
+    before = set(psutil.Process().children())  # other tests of this process may have servers of theirs
     async with running(write_policies(tmp_path, {"acme.ward": NEW})) as shadow:
         await when(lambda: shadow._room > 0)
         shadow.saw([one])
         await when(lambda: shadow.report.differing == 1)
-        (child,) = psutil.Process().children()
+        (child,) = set(psutil.Process().children()) - before
         child.send_signal(signal.SIGTERM)  # is meant for the service
         os.kill(child.pid, signal.SIGKILL)
         await when(lambda: not shadow.report.revision)
@@ -178,7 +179,7 @@ async def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost_of_the_c
         shadow.saw([one])
         await when(lambda: shadow.report.differing == 2)
         assert shadow.report.kinds == {"masks": 2}
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 def test_what_the_world_answered_is_answered_again_and_nothing_is_asked_of_it() -> None:
