@@ -97,3 +97,27 @@ def test_an_answer_that_is_too_deep_is_an_error() -> None:
         engine.query("x = data.t.q", deep)
     with pytest.raises(EvaluationError, match="too deep"):
         engine.prepare("data.t.q").value(deep)
+
+
+@pytest.mark.parametrize("names", ["p[q]", "p[q].a", "p[q][1]"])
+def test_a_set_is_not_also_an_object_of_sets(names: str) -> None:
+    rules = f'{names} contains r if {{ some q in [""]; r := 1 }}\n\np contains ""'
+    with pytest.raises(CompileError, match=r"conflicting rules `data\.t\.p`"):
+        Engine.from_sources({"t.rego": f"package t\n\n{rules}\n"})
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("walk([5], [input, x])", []),
+        ("walk([5], [data.path, x])", [5]),
+        ("walk([5], [data, x])", []),
+        ("[[input, x]] = [data.pair]", []),
+        ("walk([5], [_, x])", [[5], 5]),
+    ],
+)
+def test_a_document_in_a_pattern_is_held_against_the_value(body: str, expected: list[object]) -> None:
+    engine = Engine.from_sources(
+        {"t.rego": f"package t\n\np := [x | {body}]\n"}, {"path": [0], "pair": [1, 2]}
+    )
+    assert engine.query("x = data.t.p", {"a": 1}) == [{"x": expected}]

@@ -49,9 +49,9 @@ class References(ABC):
 
     def is_wanted(self, pattern: Term) -> bool:
         """Whether anything needs what a pattern takes."""
-        return (
-            not isinstance(pattern, Var) or pattern.name in self.scope.env or self.scope.wanted(pattern.name)
-        )
+        if not isinstance(pattern, Var) or pattern.name in ("data", "input"):
+            return True  # documents are no variables: a value is held against them
+        return pattern.name in self.scope.env or self.scope.wanted(pattern.name)
 
     def reference(self, ref: Ref) -> Operand:
         """The steps that follow a reference, and where its value is then."""
