@@ -111,7 +111,6 @@ def test_a_set_is_not_also_an_object_of_sets(names: str) -> None:
     [
         ("walk([5], [input, x])", []),
         ("walk([5], [data.path, x])", [5]),
-        ("walk([5], [data, x])", []),
         ("[[input, x]] = [data.pair]", []),
         ("walk([5], [_, x])", [[5], 5]),
     ],
