@@ -51,14 +51,14 @@ def questions(settings: Settings, sizes: Sequence[int] = _SIZES) -> list[Questio
         ),
         *(
             Question(
-                f"users and grants {shape}, {sizes[0]:,} to {sizes[-1]:,}",
+                f"users and grants {shape}, {asked[0]:,} to {asked[-1]:,}",
                 "µs",
-                partial(_joins, text, sizes, settings),
+                partial(_joins, text, asked, settings),
                 _JOINED,
                 seconds=30,
             )
             for shape, (text, every) in _JOINS.items()
-            if (sizes := [size for size in every if size <= largest])
+            if (asked := [size for size in every if size <= largest])
         ),
     ]
 

@@ -81,7 +81,9 @@ def _conflict(node: Node, named: _Names) -> Diagnostic | None:
             return _error(f"rule `{_name(node)}` conflicts with {names}", (ground or first).head.span, notes)
     kinds = {rule.head.key is not None for rule in rules}
     arities = {len(rule.head.args) if rule.head.args is not None else None for rule in rules}
-    places = {_is_ground(rule) for rule in rules}  # a value or a set here, or an object whose keys are worked out
+    places = {
+        _is_ground(rule) for rule in rules
+    }  # a value or a set here, or an object whose keys are worked out
     if len(kinds) > 1 or len(arities) > 1 or len(places) > 1:
         notes = tuple((_describe(rule), rule.head.span) for rule in rules)
         return _error(f"conflicting rules `{_name(node)}` found", first.head.span, notes)
